@@ -1,0 +1,165 @@
+//! Every command and flag, with its help text. Parsing does no work; work sees no raw flags but these.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Turn preference pairs into one reward number that reinforcement learning can trust.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ensemble",
+    version,
+    help_expected = true,
+    after_help = "Start here:\n  ensemble init demo && ensemble train-all demo/configs/demo.yaml"
+)]
+pub struct Arguments {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Write JSON to standard output instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print errors only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Worker threads; by default one per core. Results do not depend on it
+    #[arg(long, global = true, value_name = "N", env = "ENSEMBLE_THREADS")]
+    pub threads: Option<usize>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a runnable example: config, objectives, data
+    #[command(after_help = "Example:\n  ensemble init demo\n  ensemble train-all demo/configs/demo.yaml")]
+    Init(InitOptions),
+    /// Check config, data and backbone without training, and show what was read
+    #[command(after_help = "Example:\n  ensemble validate configs/quickstart.yaml")]
+    Validate(ConfigOptions),
+    /// Say what this machine and this build offer
+    Doctor,
+    /// Embed the texts once, train every head, publish the registry and write the report
+    #[command(after_help = "Examples:\n  ensemble train-all configs/quickstart.yaml\n  \
+        ensemble train-all configs/quickstart.yaml --set objectives.safety.weight=2 --dry-run")]
+    TrainAll(TrainAllOptions),
+    /// Score responses from JSONL: per objective and combined
+    #[command(after_help = "Example:\n  \
+        echo '{\"prompt\": \"Hi\", \"response\": \"Hello!\"}' | ensemble score --registry registry/quickstart\n\n\
+        Rows are {\"prompt\", \"response\"} or {\"messages\": [...]} with the assistant's answer last. \
+        Output lines keep the input's order; other fields of a row are copied with --keep.")]
+    Score(ScoreOptions),
+    /// List or verify a registry
+    Registry(RegistryOptions),
+    /// Print the JSON schema of a config file, for editors
+    Schema(SchemaOptions),
+    /// Print shell completions
+    Completions(CompletionsOptions),
+}
+
+/// Options of `init`.
+#[derive(Args, Debug)]
+pub struct InitOptions {
+    /// The folder to make; it must not hold these files yet
+    #[arg(default_value = "ensemble-demo")]
+    pub folder: PathBuf,
+}
+
+/// A config file with overrides.
+#[derive(Args, Debug)]
+pub struct ConfigOptions {
+    /// The run's YAML file
+    pub config: PathBuf,
+    /// Override a config key, checked like the file: --set backbone.max_tokens=128
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// Options of `train-all`.
+#[derive(Args, Debug)]
+pub struct TrainAllOptions {
+    /// The run's YAML file with overrides.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// Print the plan and what is cached; embed and train nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Options of `score`.
+#[derive(Args, Debug)]
+pub struct ScoreOptions {
+    /// The registry folder
+    #[arg(long, short, env = "ENSEMBLE_REGISTRY")]
+    pub registry: PathBuf,
+    /// JSONL file, plain or gzip; "-" is standard input
+    #[arg(default_value = "-")]
+    pub input: PathBuf,
+    /// Override a weight of the combined score: --weights safety=2
+    #[arg(long, value_name = "NAME=NUMBER")]
+    pub weights: Vec<String>,
+    /// Count rows that cannot be scored and go on, instead of stopping at the first
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// Copy this field of every input row to its output row
+    #[arg(long, value_name = "FIELD")]
+    pub keep: Vec<String>,
+    /// Rows scored together; scores do not depend on it
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub batch_size: usize,
+}
+
+/// Options of `registry`.
+#[derive(Args, Debug)]
+pub struct RegistryOptions {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub action: RegistryAction,
+}
+
+/// What `registry` can do.
+#[derive(Debug, Subcommand)]
+pub enum RegistryAction {
+    /// Show the heads with their held-out quality
+    List {
+        /// The registry folder
+        folder: PathBuf,
+    },
+    /// Check every digest and recompute the golden examples
+    Verify {
+        /// The registry folder
+        folder: PathBuf,
+    },
+}
+
+/// Options of `schema`.
+#[derive(Args, Debug)]
+pub struct SchemaOptions {
+    /// Which file's schema
+    #[arg(value_enum)]
+    pub of: SchemaOf,
+}
+
+/// The files that have a schema.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SchemaOf {
+    /// A run, as in configs/
+    Run,
+    /// An objective, as in objectives/
+    Objective,
+}
+
+/// Options of `completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsOptions {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

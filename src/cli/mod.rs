@@ -1,0 +1,74 @@
+//! The command line: arguments as typed, one file per command, one printer.
+//!
+//! May use every other module; no other module may use this one.
+
+mod arguments;
+mod completions;
+mod doctor;
+mod init;
+mod registry;
+mod relaunch;
+mod schema;
+mod score;
+mod train_all;
+mod ui;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+pub use arguments::{Arguments, Command};
+
+use crate::error::{Error, Fault, Result};
+use crate::files;
+use ui::Ui;
+
+/// Runs the program on the process's own arguments.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return ui::clap_exit(&error),
+    };
+    relaunch::with_candle_pool_off();
+    let ui = Ui::new(&arguments.global);
+    match dispatch(&arguments, &ui) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// The command's exit code: 0 success, 1 a check said no.
+fn dispatch(arguments: &Arguments, ui: &Ui) -> Result<u8> {
+    let threads = match arguments.global.threads {
+        Some(0) => {
+            return Err(Error::Usage(vec![Fault::new("--threads", "0 threads cannot work").accepts("1 or more")]));
+        }
+        Some(threads) => threads,
+        None => crate::ensemble::default_threads(),
+    };
+    match &arguments.command {
+        Command::Init(options) => init::run(options, ui),
+        Command::Validate(options) => validate::run(options, ui),
+        Command::Doctor => doctor::run(threads, ui),
+        Command::TrainAll(options) => train_all::run(options, threads, ui),
+        Command::Score(options) => score::run(options, threads, ui),
+        Command::Registry(options) => registry::run(options, ui),
+        Command::Schema(options) => schema::run(options, ui),
+        Command::Completions(options) => completions::run(options, Arguments::command(), ui),
+    }
+}
+
+/// A path relative to the current folder where that is shorter, for messages.
+fn shown(path: &std::path::Path) -> String {
+    let absolute = files::absolute(path);
+    let here = files::absolute(std::path::Path::new("."));
+    match absolute.strip_prefix(&here) {
+        Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
+        Ok(inside) => inside.display().to_string(),
+        Err(_) => absolute.display().to_string(),
+    }
+}

@@ -1,0 +1,120 @@
+//! `ensemble score`: JSONL in, JSONL out, in order and in bounded memory.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::arguments::ScoreOptions;
+use super::ui::{Ui, stdout_error};
+use crate::data::{Item, Line, Lines, parse_item, parse_object};
+use crate::ensemble::{Ensemble, Score, Scoring};
+use crate::error::{Error, Fault, Result};
+
+pub(super) fn run(options: &ScoreOptions, threads: usize, ui: &Ui) -> Result<u8> {
+    if options.batch_size == 0 {
+        return Err(Error::Usage(vec![Fault::new("--batch-size", "0 rows make no batch").accepts("1 or more")]));
+    }
+    let ensemble = Ensemble::open(&options.registry)?.with_threads(threads).with_weights(&options.weights)?;
+    let lines = open_input(&options.input)?;
+    let mut stream = Stream {
+        options,
+        scoring: ensemble.scoring()?,
+        names: ensemble.names(),
+        batch: Vec::with_capacity(options.batch_size),
+        output: BufWriter::new(Box::new(std::io::stdout().lock())),
+        scored: 0,
+        bad: 0,
+    };
+    stream.score_all(lines)?;
+    let (scored, bad) = (stream.scored, stream.bad);
+    ui.note(&if bad == 0 { format!("{scored} rows scored") } else { format!("{scored} rows scored, {bad} skipped") });
+    Ok(0)
+}
+
+fn open_input(input: &Path) -> Result<Lines> {
+    if input == Path::new("-") {
+        return Ok(Lines::from_reader("standard input", Box::new(std::io::stdin())));
+    }
+    Lines::open(input, "the responses to score")
+}
+
+/// One pass over the input.
+struct Stream<'a> {
+    options: &'a ScoreOptions,
+    scoring: Scoring<'a>,
+    names: &'a [String],
+    batch: Vec<(Map<String, Value>, Item)>,
+    output: BufWriter<Box<dyn Write + 'a>>,
+    scored: u64,
+    bad: u64,
+}
+
+impl Stream<'_> {
+    fn score_all(&mut self, lines: Lines) -> Result<()> {
+        let name = lines.name().to_owned();
+        for line in lines {
+            match self.parse(&line?, &name) {
+                Ok(row) => self.batch.push(row),
+                Err(_) if self.options.skip_bad => self.bad += 1,
+                Err(error) => {
+                    // The rows before the broken one are scored and written, so that the output says how far it came.
+                    self.flush()?;
+                    return Err(with_hint(error));
+                }
+            }
+            if self.batch.len() == self.options.batch_size {
+                self.flush()?;
+            }
+        }
+        self.flush()
+    }
+
+    /// The fields to keep and the item of one line.
+    fn parse(&self, line: &Line, name: &str) -> Result<(Map<String, Value>, Item)> {
+        let place = line.place(name);
+        let object = parse_object(&line.text).map_err(|mut fault| {
+            fault.place = format!("{place}{}", if fault.place.is_empty() { String::new() } else { format!(", {}", fault.place) });
+            Error::Data(vec![fault])
+        })?;
+        let item = parse_item(&object, &place)?;
+        let kept = self.options.keep.iter().filter_map(|field| Some((field.clone(), object.get(field)?.clone())));
+        Ok((kept.collect(), item))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let (kept, items): (Vec<_>, Vec<_>) = self.batch.drain(..).unzip();
+        for (mut row, score) in kept.into_iter().zip(self.scoring.score(&items)?) {
+            describe(&mut row, self.names, &score);
+            writeln!(self.output, "{}", Value::Object(row)).map_err(|error| stdout_error(&error))?;
+            self.scored += 1;
+        }
+        self.output.flush().map_err(|error| stdout_error(&error))
+    }
+}
+
+/// Adds `combined`, `scores` and `tokens` (and `cut_tokens` where something was cut) to an output row.
+fn describe(row: &mut Map<String, Value>, names: &[String], score: &Score) {
+    let objective = |(name, score): (&String, &crate::ensemble::ObjectiveScore)| {
+        (name.clone(), json!({ "raw": score.raw, "normalized": score.normalized }))
+    };
+    let scores: Map<String, Value> = names.iter().zip(&score.objectives).map(objective).collect();
+    row.insert("combined".into(), json!(score.combined));
+    row.insert("scores".into(), Value::Object(scores));
+    row.insert("tokens".into(), json!(score.tokens));
+    if score.cut > 0 {
+        row.insert("cut_tokens".into(), json!(score.cut));
+    }
+}
+
+fn with_hint(error: Error) -> Error {
+    match error {
+        Error::Data(mut faults) => {
+            if let Some(fault) = faults.last_mut().filter(|fault| fault.help.is_none()) {
+                fault.help = Some("mend the row, or count and skip such rows with --skip-bad".into());
+            }
+            Error::Data(faults)
+        }
+        other => other,
+    }
+}

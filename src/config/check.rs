@@ -1,0 +1,297 @@
+//! From what the YAML says to what a run is to do: checks what keys mean together and on this disk, and finds every
+//! problem in one pass.
+//!
+//! Types, ranges and known keys are checked before, in [`super::shape`]; reading and overrides in [`super::document`].
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use super::diagnostic::{Origin, Problem, Sources};
+use super::document::{Documents, ObjectiveDocument};
+use super::node::Node;
+use super::raw::{RawBackbone, RawEntry, RawHead, RawObjective, RawOutput, RawPenalty, RawRun, RawSource};
+use super::shape::Shape;
+use super::{
+    BackboneConfig, Config, Format, HeadConfig, LabelSource, ObjectiveConfig, OutputConfig, RuleConfig, SourceConfig,
+    paths, schema,
+};
+use crate::error::{Error, Result, quote};
+use crate::files;
+
+/// What `min_gap` is when it is not given.
+const MIN_GAP: f64 = 1.0;
+/// The score that ranks holistic ratings when none is named.
+const HOLISTIC_SCORE: &str = "overall";
+
+/// Reads the run at `path` and the objectives it names, applies `overrides` (each `KEY=VALUE`, an objective addressed
+/// by its name or index), and checks everything.
+///
+/// # Errors
+/// [`Error::Config`] with every problem there is, each at its `file:line:column` or its `--set KEY=VALUE`.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Config> {
+    let Documents { sources, run, objectives, problems } = Documents::read(path, overrides);
+    let mut check = Check { sources, problems, run: schema::run(), objective: schema::objective() };
+    let config = run.and_then(|run| check.config(path, &run, &objectives));
+    match config {
+        Some(config) if check.problems.is_empty() => Ok(config),
+        _ => Err(Error::Config(check.sources.faults(check.problems))),
+    }
+}
+
+/// Gathers the problems of one configuration. A method that gives `None` has added the reason.
+struct Check {
+    sources: Sources,
+    problems: Vec<Problem>,
+    run: Json,
+    objective: Json,
+}
+
+/// What a path must lead to.
+#[derive(Clone, Copy)]
+enum Kind {
+    File,
+    Folder,
+}
+
+/// What a source takes from its surroundings when it does not say it itself.
+struct Surroundings<'a> {
+    score: &'a str,
+    labels: LabelSource,
+}
+
+impl Check {
+    fn config(&mut self, path: &Path, node: &Node, objectives: &[Option<ObjectiveDocument>]) -> Option<Config> {
+        let clean =
+            Shape::new(&self.sources, &self.run, ("objective", &self.objective), &mut self.problems).check(node);
+        let raw: RawRun = self.raw(clean, node)?;
+        let entries = raw.objectives.unwrap_or_default();
+        let backbone = raw.backbone.and_then(|raw| self.backbone(raw, node));
+        self.weights(&entries, node);
+        self.names(objectives, node);
+        let objectives: Vec<Option<ObjectiveConfig>> =
+            entries.iter().zip(objectives).map(|(entry, document)| self.objective(entry, document.as_ref()?)).collect();
+        let surroundings = Surroundings { score: HOLISTIC_SCORE, labels: LabelSource::Human };
+        let holistic = self.data(raw.holistic, node, "holistic", &surroundings);
+        let output = self.output(&raw.output, raw.name.as_deref().unwrap_or_default(), node);
+        Some(Config {
+            name: raw.name?,
+            file: files::absolute(path),
+            backbone: backbone?,
+            objectives: objectives.into_iter().collect::<Option<_>>()?,
+            rule: raw.combine.rule,
+            holistic: holistic?,
+            output: output?,
+        })
+    }
+
+    /// The raw struct of a checked tree. The schema comes from the struct, so that what fits the one fits the other.
+    fn raw<T: DeserializeOwned>(&mut self, clean: Json, node: &Node) -> Option<T> {
+        serde_json::from_value(clean)
+            .map_err(|error| self.problems.push(Problem::new(node.origin, format!("this cannot be read: {error}"))))
+            .ok()
+    }
+
+    fn backbone(&mut self, raw: RawBackbone, node: &Node) -> Option<BackboneConfig> {
+        let path = self.existing(raw.path.as_deref()?, node, "backbone.path", Kind::Folder);
+        Some(BackboneConfig { path: path?, max_tokens: raw.max_tokens, pooling: raw.pooling, layers: raw.layers })
+    }
+
+    fn weights(&mut self, entries: &[RawEntry], node: &Node) {
+        for (index, entry) in entries.iter().enumerate() {
+            if entry.weight < 0.0 && !entry.allow_negative {
+                let key = format!("objectives.{index}.weight");
+                let found = format!("{key} is {}, which rewards less of this objective", entry.weight);
+                let problem = Problem::new(node.origin_at(&key), found).accepts("0 or more");
+                self.problems.push(problem.help("if that is meant, add allow_negative: true"));
+            }
+        }
+        if !entries.is_empty() && entries.iter().all(|entry| entry.weight == 0.0) {
+            let problem = Problem::new(node.origin_at("objectives"), "every objective has weight 0");
+            self.problems.push(problem.accepts("at least one weight that is not 0"));
+        }
+    }
+
+    /// Two objectives of one name would overwrite each other in the registry.
+    fn names(&mut self, objectives: &[Option<ObjectiveDocument>], node: &Node) {
+        let mut seen: Vec<(&str, Origin)> = Vec::new();
+        for (index, document) in objectives.iter().enumerate() {
+            let Some(name) = document.as_ref().and_then(|document| document.root.text("name")) else { continue };
+            let origin = node.origin_at(&format!("objectives.{index}.file"));
+            match seen.iter().find(|(known, _)| *known == name) {
+                Some((_, first)) => {
+                    let first = self.sources.place(*first);
+                    let found = format!("objective {} stands twice, first at {first}", quote(name));
+                    let problem = Problem::new(origin, found).accepts("a name of its own for every objective");
+                    self.problems.push(problem.help("remove one of the two, or rename one in its file"));
+                }
+                None => seen.push((name, origin)),
+            }
+        }
+    }
+
+    fn objective(&mut self, entry: &RawEntry, document: &ObjectiveDocument) -> Option<ObjectiveConfig> {
+        let node = &document.root;
+        let clean = Shape::new(&self.sources, &self.objective, ("run", &self.run), &mut self.problems).check(node);
+        let raw: RawObjective = self.raw(clean, node)?;
+        let surroundings = Surroundings {
+            score: raw.name.as_deref().unwrap_or_default(),
+            labels: raw.labels.unwrap_or(LabelSource::Human),
+        };
+        let data = self.data(raw.data.unwrap_or_default(), node, "data", &surroundings);
+        let head = self.head(raw.head, node);
+        Some(ObjectiveConfig {
+            name: raw.name?,
+            file: files::absolute(&document.path),
+            question: raw.question?,
+            weight: entry.weight,
+            labels: raw.labels?,
+            data: data?,
+            head,
+            normalizer: raw.normalizer,
+        })
+    }
+
+    fn head(&mut self, raw: RawHead, node: &Node) -> HeadConfig {
+        for (index, pair) in raw.l2_grid.windows(2).enumerate() {
+            if let [before, after] = pair
+                && after <= before
+            {
+                let key = format!("head.l2_grid.{}", index + 1);
+                let problem = Problem::new(node.origin_at(&key), format!("{key} is {after} and comes after {before}"));
+                self.problems.push(problem.accepts("ascending numbers"));
+            }
+        }
+        let l2 = match raw.l2 {
+            RawPenalty::Chosen(_) => None,
+            RawPenalty::Given(l2) => Some(l2),
+        };
+        HeadConfig { l2, l2_grid: raw.l2_grid, folds: raw.folds }
+    }
+
+    fn data(
+        &mut self,
+        raw: Vec<RawSource>,
+        node: &Node,
+        key: &str,
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Vec<SourceConfig>> {
+        let sources: Vec<Option<SourceConfig>> = raw
+            .into_iter()
+            .enumerate()
+            .map(|(index, raw)| self.source(raw, node, &format!("{key}.{index}"), surroundings))
+            .collect();
+        sources.into_iter().collect()
+    }
+
+    fn source(
+        &mut self,
+        raw: RawSource,
+        node: &Node,
+        key: &str,
+        surroundings: &Surroundings<'_>,
+    ) -> Option<SourceConfig> {
+        self.only_for_rated(&raw, node, key);
+        let path = raw.path.as_deref().and_then(|path| self.existing(path, node, &format!("{key}.path"), Kind::File));
+        let labels = if raw.rule.is_some() { LabelSource::Rule } else { raw.labels.unwrap_or(surroundings.labels) };
+        let rule = match raw.rule {
+            Some(rule) => Some(RuleConfig { kind: rule.kind?, equal_on: rule.equal_on, max_gap: rule.max_gap }),
+            None => None,
+        };
+        Some(SourceConfig {
+            path: path?,
+            format: raw.format,
+            score: raw.score.unwrap_or_else(|| surroundings.score.to_owned()),
+            min_gap: raw.min_gap.unwrap_or(MIN_GAP),
+            rule,
+            labels,
+            label_source_field: raw.label_source_field,
+            split_field: raw.split_field,
+            max_pairs_per_prompt: raw.max_pairs_per_prompt,
+        })
+    }
+
+    /// Pairs come ranked; a key that would rank them would be ignored in silence.
+    fn only_for_rated(&mut self, raw: &RawSource, node: &Node, key: &str) {
+        let word = match raw.format {
+            Some(Format::Pairs) => "pairs",
+            Some(Format::HhRlhf) => "hh_rlhf",
+            Some(Format::Rated) | None => return,
+        };
+        let given = [("rule", raw.rule.is_some()), ("score", raw.score.is_some()), ("min_gap", raw.min_gap.is_some())];
+        for (name, _) in given.into_iter().filter(|(_, given)| *given) {
+            let key = format!("{key}.{name}");
+            let problem = Problem::new(node.origin_at(&key), format!("{key} has no meaning with format: {word}"));
+            let problem = problem.accepts("format: rated, or no format");
+            self.problems.push(problem.help(format!("remove {name}, or check the format")));
+        }
+    }
+
+    fn output(&mut self, raw: &RawOutput, name: &str, node: &Node) -> Option<OutputConfig> {
+        let home = self.sources.folder(Origin::File { document: 0 }).to_owned();
+        let beside = |path: String| files::absolute(&home.join(path));
+        let mut folder = |given: &Option<String>, key: &str, default: String| match given {
+            Some(text) => self.writable(text, node, &format!("output.{key}")),
+            None => Some(beside(default)),
+        };
+        let registry = folder(&raw.registry, "registry", format!("../registry/{name}"));
+        let report = folder(&raw.report, "report", format!("../reports/{name}"));
+        let cache = folder(&raw.cache, "cache", "../.cache/features".to_owned());
+        Some(OutputConfig { registry: registry?, report: report?, cache: cache? })
+    }
+
+    /// The path that `text` means, as messages show it.
+    fn resolve(&mut self, text: &str, origin: Origin, key: &str) -> Option<PathBuf> {
+        paths::resolve(self.sources.folder(origin), text)
+            .map_err(|found| {
+                let problem = Problem::new(origin, format!("{key}: {found}"));
+                self.problems.push(problem.help("set the variable, or write the path out"));
+            })
+            .ok()
+    }
+
+    /// An input: it must be there, and be of the right kind.
+    fn existing(&mut self, text: &str, node: &Node, key: &str, kind: Kind) -> Option<PathBuf> {
+        let origin = node.origin_at(key);
+        let shown = self.resolve(text, origin, key)?;
+        let path = files::absolute(&shown);
+        let (right, fits) = match kind {
+            Kind::File => ("a file", path.is_file()),
+            Kind::Folder => ("a folder", path.is_dir()),
+        };
+        if fits {
+            return Some(path);
+        }
+        let other = match (path.is_file(), path.is_dir()) {
+            (true, _) => "a file",
+            (_, true) => "a folder",
+            _ => "neither a file nor a folder",
+        };
+        let shown = quote(&shown.to_string_lossy());
+        let problem = if path.exists() {
+            Problem::new(origin, format!("{key} names {shown}, which is {other}")).accepts(right)
+        } else {
+            let problem = Problem::new(origin, format!("{key} names {shown}, which does not exist")).accepts(right);
+            problem.suggest(paths::similar(&path).as_deref())
+        };
+        self.problems.push(problem);
+        None
+    }
+
+    /// An output folder: it may be missing, but nothing else may be in its place.
+    fn writable(&mut self, text: &str, node: &Node, key: &str) -> Option<PathBuf> {
+        let origin = node.origin_at(key);
+        let shown = self.resolve(text, origin, key)?;
+        let path = files::absolute(&shown);
+        if path.exists() && !path.is_dir() {
+            let found = format!("{key} names {}, which is a file", quote(&shown.to_string_lossy()));
+            self.problems.push(Problem::new(origin, found).accepts("a folder, or a path where none is yet"));
+            return None;
+        }
+        Some(path)
+    }
+}
+
+#[cfg(test)]
+mod tests;

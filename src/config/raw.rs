@@ -1,0 +1,282 @@
+//! What the YAML says: the one place where keys, types, ranges and defaults are written down.
+//!
+//! The JSON schema of an editor, the list of known keys, the checks of [`super::shape`] and the defaults all come from
+//! these structs. A required key is an `Option` only so that reading can go on after a fault and report the rest.
+//! What keys mean together stands in [`super::check`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Format, LabelSource, NormalizerKind, Pooling, Rule, RuleKind};
+
+/// The version of the configuration format this build reads.
+pub(super) const VERSION: u64 = 1;
+/// A run has at most this many objectives.
+pub(super) const MAX_OBJECTIVES: usize = 64;
+/// What a name looks like.
+pub(super) const NAME_PATTERN: &str = "^[a-z][a-z0-9_-]{0,62}$";
+/// What any other text looks like: not empty, not only blanks.
+pub(super) const TEXT_PATTERN: &str = "\\S";
+
+/// A run of `ensemble`: one backbone, its objectives, how they are combined and where the results go.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "ensemble run")]
+pub(super) struct RawRun {
+    /// The version of this file's format.
+    #[serde(default = "default_version")]
+    #[schemars(range(min = VERSION, max = VERSION))]
+    pub version: u64,
+    /// The run's name; names the registry and the report folder by default.
+    #[schemars(required, regex(pattern = NAME_PATTERN))]
+    pub name: Option<String>,
+    /// Which frozen transformer, and how its states become features.
+    #[schemars(required)]
+    pub backbone: Option<RawBackbone>,
+    /// The reward dimensions.
+    #[schemars(required, length(min = 1, max = MAX_OBJECTIVES))]
+    pub objectives: Option<Vec<RawEntry>>,
+    /// How the normalized scores become one number.
+    #[serde(default)]
+    pub combine: RawCombine,
+    /// Pairs that say which answer is better all things considered; used only to judge the combined score.
+    #[serde(default)]
+    pub holistic: Vec<RawSource>,
+    /// Where registry, report and feature cache go.
+    #[serde(default)]
+    pub output: RawOutput,
+}
+
+/// Which frozen transformer to use, and how its hidden states become one feature vector.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBackbone {
+    /// A Hugging Face model folder with config.json, tokenizer.json and model.safetensors.
+    #[schemars(required, regex(pattern = TEXT_PATTERN))]
+    pub path: Option<String>,
+    /// The longest input in tokens, special tokens included; longer ones are cut and counted.
+    #[serde(default = "default_max_tokens")]
+    #[schemars(range(min = 8, max = 8192))]
+    pub max_tokens: usize,
+    /// How the states of the tokens become one vector.
+    #[serde(default = "default_pooling")]
+    pub pooling: Pooling,
+    /// Layers whose pooled states are concatenated: 0 is the embedding output, 1 the first layer, -1 the last.
+    #[serde(default = "default_layers")]
+    #[schemars(length(min = 1, max = 8), inner(range(min = -64, max = 64)), extend("uniqueItems" = true))]
+    pub layers: Vec<i64>,
+}
+
+/// One objective of a run.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEntry {
+    /// The objective's YAML file.
+    #[schemars(required, regex(pattern = TEXT_PATTERN))]
+    pub file: Option<String>,
+    /// Its weight in the combined score.
+    #[serde(default = "default_weight")]
+    #[schemars(range(min = -1_000_000, max = 1_000_000))]
+    pub weight: f64,
+    /// Whether a negative weight is meant.
+    #[serde(default)]
+    pub allow_negative: bool,
+}
+
+/// How the objectives' normalized scores become one number.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCombine {
+    /// The rule.
+    #[serde(default = "default_rule")]
+    pub rule: Rule,
+}
+
+/// Where a run writes. Without a key, a folder beside the one this file stands in.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOutput {
+    /// The registry folder; `../registry/<name>` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub registry: Option<String>,
+    /// The report folder; `../reports/<name>` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub report: Option<String>,
+    /// The feature cache folder, shared by all runs that name it; `../.cache/features` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub cache: Option<String>,
+}
+
+/// One reward dimension: what the labelers were asked, where their answers are, and how its head is trained.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "ensemble objective")]
+pub(super) struct RawObjective {
+    /// The version of this file's format.
+    #[serde(default = "default_version")]
+    #[schemars(range(min = VERSION, max = VERSION))]
+    pub version: u64,
+    /// The objective's name, unique in a run.
+    #[schemars(required, regex(pattern = NAME_PATTERN))]
+    pub name: Option<String>,
+    /// What the labelers were asked.
+    #[schemars(required, regex(pattern = TEXT_PATTERN))]
+    pub question: Option<String>,
+    /// Who labelled the pairs, unless a source or a row says otherwise.
+    #[schemars(required)]
+    pub labels: Option<LabelSource>,
+    /// Where the pairs come from.
+    #[schemars(required, length(min = 1))]
+    pub data: Option<Vec<RawSource>>,
+    /// How the head is trained.
+    #[serde(default)]
+    pub head: RawHead,
+    /// How raw scores become normalized ones.
+    #[serde(default = "default_normalizer")]
+    pub normalizer: NormalizerKind,
+}
+
+/// One file of preference data and how to read it.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSource {
+    /// The file: JSONL, plain or gzip.
+    #[schemars(required, regex(pattern = TEXT_PATTERN))]
+    pub path: Option<String>,
+    /// Its format; without this key it is detected from the first row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// For rated answers: the key under `scores` that ranks them; the objective's name by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub score: Option<String>,
+    /// For rated answers: the least difference of scores that makes a pair; 1 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub min_gap: Option<f64>,
+    /// Who labelled this source; as the objective says by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelSource>,
+    /// The row's field that says who labelled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub label_source_field: Option<String>,
+    /// The row's field that says which split it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub split_field: Option<String>,
+    /// At most this many pairs of one prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_pairs_per_prompt: Option<usize>,
+    /// For rated answers: label by a rule instead of by `score`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RawLabelRule>,
+}
+
+/// A rule that labels pairs of rated answers.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLabelRule {
+    /// Which answer wins.
+    #[schemars(required)]
+    pub kind: Option<RuleKind>,
+    /// Only pairs that are equal on this score are labelled; without this key every pair is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub equal_on: Option<String>,
+    /// Scores that differ by at most this count as equal.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub max_gap: f64,
+}
+
+/// How a linear head is trained.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHead {
+    /// The L2 penalty on standardized weights; `auto` chooses it from `l2_grid` by grouped cross-validation.
+    #[serde(default = "default_penalty")]
+    pub l2: RawPenalty,
+    /// The candidates for cross-validation, ascending.
+    #[serde(default = "default_grid")]
+    #[schemars(length(min = 2, max = 32), extend("items" = {"type": "number", "exclusiveMinimum": 0}))]
+    pub l2_grid: Vec<f64>,
+    /// How many folds; a prompt never stands in two of them.
+    #[serde(default = "default_folds")]
+    #[schemars(range(min = 2, max = 20))]
+    pub folds: usize,
+}
+
+/// An L2 penalty: chosen or given.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum RawPenalty {
+    /// Chosen by cross-validation.
+    Chosen(RawAuto),
+    /// Given.
+    Given(#[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000_000_000_u64))] f64),
+}
+
+/// The word `auto`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawAuto {
+    /// Chosen by cross-validation.
+    Auto,
+}
+
+impl Default for RawCombine {
+    fn default() -> Self {
+        Self { rule: default_rule() }
+    }
+}
+
+impl Default for RawHead {
+    fn default() -> Self {
+        Self { l2: default_penalty(), l2_grid: default_grid(), folds: default_folds() }
+    }
+}
+
+fn default_version() -> u64 {
+    VERSION
+}
+
+fn default_max_tokens() -> usize {
+    256
+}
+
+fn default_pooling() -> Pooling {
+    Pooling::MeanResponse
+}
+
+fn default_layers() -> Vec<i64> {
+    vec![-2]
+}
+
+fn default_weight() -> f64 {
+    1.0
+}
+
+fn default_rule() -> Rule {
+    Rule::WeightedSum
+}
+
+fn default_normalizer() -> NormalizerKind {
+    NormalizerKind::Zscore
+}
+
+fn default_penalty() -> RawPenalty {
+    RawPenalty::Chosen(RawAuto::Auto)
+}
+
+fn default_grid() -> Vec<f64> {
+    vec![1.0, 10.0, 100.0, 1e3, 1e4, 1e5]
+}
+
+fn default_folds() -> usize {
+    5
+}

@@ -1,0 +1,227 @@
+//! One source while its rows are read: format, labels, split marks, and what is dropped within the source.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{Format, LabelSource, SourceConfig};
+use crate::data::audit::{DUPLICATE_PAIR, IDENTICAL, OVER_MAX};
+use crate::data::pairs::{self, Candidate, Outcome};
+use crate::data::rated::Rated;
+use crate::data::row::Row;
+use crate::data::split::Mark;
+use crate::data::{Item, SourceAudit, Splitter, hh_rlhf};
+use crate::error::{Fault, Result, did_you_mean, quote};
+use crate::files::Digest;
+
+const FORMATS: &str = "pairs (`chosen` and `rejected`, with or without `prompt`), hh_rlhf (both as transcripts) or \
+                       rated (`prompt`, `response`, `scores`)";
+
+/// The items by key, and what the sources say of the prompts' splits.
+#[derive(Default)]
+pub(super) struct Pool {
+    pub(super) items: BTreeMap<Digest, Item>,
+    pub(super) splitter: Splitter,
+}
+
+impl Pool {
+    /// Keeps an item; its key.
+    fn keep(&mut self, item: Item) -> Digest {
+        let key = item.key();
+        self.items.entry(key).or_insert(item);
+        key
+    }
+
+    fn mark(&mut self, prompt: Digest, mark: Option<Mark>) {
+        match mark {
+            Some(Mark::Train) => self.splitter.mark_train(prompt),
+            Some(Mark::HeldOut) => self.splitter.mark_held_out(prompt),
+            None => {}
+        }
+    }
+}
+
+/// Reads the rows of one source.
+pub(super) struct Reader<'a> {
+    /// The objective's index; the number of objectives for holistic sources.
+    owner: usize,
+    pub(super) source: &'a SourceConfig,
+    pub(super) format: Option<Format>,
+    pub(super) audit: SourceAudit,
+    candidates: Vec<Candidate>,
+    rated: Rated,
+    /// The fields that rows have, to see whether the ones the config names exist.
+    fields: BTreeSet<String>,
+}
+
+/// A source that was read to its end.
+pub(super) struct ReadSource {
+    pub(super) owner: usize,
+    pub(super) audit: SourceAudit,
+    pub(super) candidates: Vec<Candidate>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(owner: usize, source: &'a SourceConfig) -> Self {
+        Self {
+            owner,
+            source,
+            format: source.format,
+            audit: SourceAudit::new(source),
+            candidates: Vec::new(),
+            rated: Rated::default(),
+            fields: BTreeSet::new(),
+        }
+    }
+
+    /// Takes one row.
+    ///
+    /// # Errors
+    /// A fault that says what about the row cannot be used.
+    pub(super) fn take(&mut self, row: &Row, pool: &mut Pool) -> Result<(), Fault> {
+        self.audit.rows += 1;
+        for field in row.object.keys().filter(|field| row.value(field).is_some()) {
+            if !self.fields.contains(field) {
+                self.fields.insert(field.clone());
+            }
+        }
+        let format = match self.format {
+            Some(format) => format,
+            None => detect(row)?,
+        };
+        self.format = Some(format);
+        self.audit.format = format;
+        let (labels, mark) = (self.labels(row)?, self.mark(row)?);
+        if format == Format::Rated {
+            if let Some(item) = self.rated.add(row, self.source, labels, &mut self.audit)? {
+                pool.mark(item.prompt_key(), mark);
+                pool.keep(item);
+            }
+            return Ok(());
+        }
+        // A detected format is no promise: a file may mix transcripts with TRL rows, which pairs::parse tells apart.
+        let strict = self.source.format == Some(Format::HhRlhf);
+        match if strict { hh_rlhf::parse(row) } else { pairs::parse(row) }? {
+            Outcome::Dropped(reason) => self.audit.drop(reason, 1),
+            Outcome::Pair(pair) => {
+                let (prompt, preference) = (pair.chosen.prompt_key(), pair.preference);
+                self.audit.joined_turns += usize::from(pair.joined);
+                let (chosen, rejected) = (pool.keep(pair.chosen), pool.keep(pair.rejected));
+                pool.mark(prompt, mark);
+                self.candidates.push(Candidate { chosen, rejected, prompt, preference, labels }.canonical());
+            }
+        }
+        Ok(())
+    }
+
+    /// Who labelled this row.
+    fn labels(&self, row: &Row) -> Result<LabelSource, Fault> {
+        let field = self.source.label_source_field.as_deref();
+        let Some((field, value)) = field.and_then(|field| Some((field, row.value(field)?))) else {
+            return Ok(self.source.labels);
+        };
+        let text = row.text(field, value)?;
+        let lower = text.trim().to_lowercase();
+        let begins = |starts: &[&str]| starts.iter().any(|start| lower.starts_with(start));
+        match () {
+            () if begins(&["human"]) => Ok(LabelSource::Human),
+            () if begins(&["ai"]) => Ok(LabelSource::Ai),
+            () if begins(&["rule", "gold", "constructed"]) => Ok(LabelSource::Rule),
+            () => Err(row
+                .fault(field, format!("unknown labeler {}", quote(text)))
+                .accepts("text that begins with human, ai, rule, gold or constructed")),
+        }
+    }
+
+    /// What the row says of its split.
+    fn mark(&self, row: &Row) -> Result<Option<Mark>, Fault> {
+        let field = self.source.split_field.as_deref();
+        let Some((field, value)) = field.and_then(|field| Some((field, row.value(field)?))) else {
+            return Ok(None);
+        };
+        let word = row.text(field, value)?;
+        Mark::parse(word).map(Some).map_err(|(accepted, near)| {
+            let fault = row.fault(field, format!("unknown split {}", quote(word))).accepts(accepted);
+            near.map_or(fault.clone(), |near| fault.help(format!("did you mean `{near}`?")))
+        })
+    }
+
+    /// Ends the source: what it gives.
+    ///
+    /// # Errors
+    /// A fault that says why it is of no use as a whole.
+    pub(super) fn finish(mut self) -> Result<ReadSource, Fault> {
+        let path = self.source.path.display();
+        if self.audit.rows == 0 {
+            return Err(Fault::new(path, "0 rows").accepts("a file with at least one JSON object, one per line"));
+        }
+        for field in [&self.source.label_source_field, &self.source.split_field].into_iter().flatten() {
+            if !self.fields.contains(field) {
+                return Err(self.unknown_field(field));
+            }
+        }
+        let identical = self.audit.dropped_as(IDENTICAL);
+        if 2 * identical > self.audit.rows {
+            let found = format!("{identical} of {} rows have identical sides", self.audit.rows);
+            return Err(Fault::new(path, found).help("check how `chosen` and `rejected` were written"));
+        }
+        if self.format == Some(Format::Rated) {
+            self.candidates = self.rated.pairs(self.source, &mut self.audit)?;
+        }
+        let copies = keep_one_of_each(&mut self.candidates);
+        self.audit.drop(DUPLICATE_PAIR, copies);
+        if let Some(most) = self.source.max_pairs_per_prompt {
+            let over = keep_lowest(&mut self.candidates, most);
+            self.audit.drop(OVER_MAX, over);
+        }
+        Ok(ReadSource { owner: self.owner, audit: self.audit, candidates: self.candidates })
+    }
+
+    /// The fault for a field that the config names and no row has.
+    fn unknown_field(&self, field: &str) -> Fault {
+        let names: Vec<&str> = self.fields.iter().map(String::as_str).collect();
+        let shown: Vec<String> = names.iter().take(20).map(|name| quote(name)).collect();
+        let found = format!("no row has the field {}, which the config names", quote(field));
+        let fault = Fault::new(self.source.path.display(), found).accepts(shown.join(", "));
+        match did_you_mean(field, &names) {
+            Some(near) => fault.help(format!("did you mean {}?", quote(near))),
+            None => fault,
+        }
+    }
+}
+
+/// The format of a row, by its fields.
+fn detect(row: &Row) -> Result<Format, Fault> {
+    let has = |field| row.value(field).is_some();
+    match () {
+        () if hh_rlhf::is_row(row) => Ok(Format::HhRlhf),
+        () if has("chosen") || has("rejected") => Ok(Format::Pairs),
+        () if has("response") && has("prompt") => Ok(Format::Rated),
+        () => {
+            let names: Vec<String> = row.object.keys().take(20).map(|name| quote(name)).collect();
+            let found = format!("a row in no known format; it has the fields {}", names.join(", "));
+            Err(Fault::new(row.place, found).accepts(FORMATS).help("rename the fields, or convert the file"))
+        }
+    }
+}
+
+/// Sorts by content and keeps one of each comparison, the one with the most direct labels; how many were copies.
+fn keep_one_of_each(candidates: &mut Vec<Candidate>) -> usize {
+    let count = candidates.len();
+    candidates.sort_by(|left, right| {
+        let key = |candidate: &Candidate| (candidate.chosen, candidate.rejected, candidate.labels);
+        key(left).cmp(&key(right)).then(right.preference.total_cmp(&left.preference))
+    });
+    candidates.dedup_by(|right, left| (left.chosen, left.rejected) == (right.chosen, right.rejected));
+    count - candidates.len()
+}
+
+/// Keeps of each prompt the `most` pairs with the lowest digest; how many were over.
+fn keep_lowest(candidates: &mut Vec<Candidate>, most: usize) -> usize {
+    let count = candidates.len();
+    candidates.sort_by_cached_key(|candidate| {
+        let digest = Digest::of_parts([candidate.chosen.0.as_slice(), candidate.rejected.0.as_slice()]);
+        (candidate.prompt, digest)
+    });
+    let groups = candidates.chunk_by(|left, right| left.prompt == right.prompt);
+    *candidates = groups.flat_map(|group| group.iter().take(most)).copied().collect();
+    count - candidates.len()
+}

@@ -1,0 +1,124 @@
+//! Preference data: from files in published formats to pairs of items, with splits and an audit.
+//!
+//! Knows texts, labels and splits; knows nothing of tokens, features or heads. Everything returned is in an order
+//! that depends on content alone, so shuffled input files give the same dataset.
+
+mod audit;
+mod hh_rlhf;
+mod lines;
+mod load;
+mod pairs;
+mod rated;
+mod row;
+mod split;
+mod template;
+
+pub use audit::{Audit, LengthSkew, SourceAudit};
+pub use lines::{Line, Lines};
+pub use load::load;
+pub use row::{parse_item, parse_object};
+pub use split::{Split, Splitter};
+pub use template::render_prompt;
+
+use crate::config::LabelSource;
+use crate::files::Digest;
+
+/// Who says a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Instructions that stand before the conversation.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+impl Role {
+    /// The role's name in the usual message lists.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+/// One turn of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+/// What a head scores: a response to a prompt.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Item {
+    /// The conversation before the response; a plain prompt is one user message.
+    pub prompt: Vec<Message>,
+    /// The response.
+    pub response: String,
+}
+
+impl Item {
+    /// Digest of the item's whole content: equal items have equal keys.
+    pub fn key(&self) -> Digest {
+        let prompt = self.prompt.iter().flat_map(|message| [message.role.word().as_bytes(), message.content.as_bytes()]);
+        Digest::of_parts(prompt.chain([self.response.as_bytes()]))
+    }
+
+    /// Digest of the normalised prompt (lower case, white space folded), by which splits and folds are made.
+    pub fn prompt_key(&self) -> Digest {
+        let normalised: Vec<String> = self
+            .prompt
+            .iter()
+            .map(|message| {
+                let words: Vec<&str> = message.content.split_whitespace().collect();
+                format!("{}:{}", message.role.word(), words.join(" ").to_lowercase())
+            })
+            .collect();
+        Digest::of_parts(normalised.iter().map(String::as_bytes))
+    }
+}
+
+/// One labelled comparison of two items of the same prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pair {
+    /// Index of the preferred item in [`Dataset::items`].
+    pub chosen: usize,
+    /// Index of the other item.
+    pub rejected: usize,
+    /// Share of labelers who prefer `chosen`, in 0.5..=1; 1 for a hard label.
+    pub preference: f64,
+    /// Who decided.
+    pub labels: LabelSource,
+    /// Which split the pair's prompt belongs to.
+    pub split: Split,
+    /// Digest of the normalised prompt: pairs that share it are not independent.
+    pub prompt_key: Digest,
+}
+
+/// All pairs of one objective, ordered by content.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectivePairs {
+    /// The objective's name.
+    pub name: String,
+    /// Its pairs, ordered by the keys of chosen and rejected item.
+    pub pairs: Vec<Pair>,
+    /// What was read, dropped and found.
+    pub audit: Audit,
+}
+
+/// Everything read for one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// The distinct items of all objectives, ordered by [`Item::key`].
+    pub items: Vec<Item>,
+    /// One entry per objective, in the order of the config.
+    pub objectives: Vec<ObjectivePairs>,
+    /// The holistic pairs; empty where the config names none.
+    pub holistic: ObjectivePairs,
+}

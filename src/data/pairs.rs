@@ -1,0 +1,288 @@
+//! TRL's preference rows: `chosen` and `rejected` with an explicit or implicit prompt, as text or as messages.
+//!
+//! Also the vocabulary that all formats share: a row is a labelled pair, or is dropped for a stated reason.
+
+use serde_json::Value;
+
+use super::audit::{EMPTY, IDENTICAL, PROMPTS_DIFFER};
+use super::row::{Row, kind};
+use super::{Item, Message, Role, hh_rlhf};
+use crate::config::LabelSource;
+use crate::error::{Fault, Result, quote};
+use crate::files::Digest;
+
+/// The layouts of a preference row.
+const LAYOUTS: &str = "`prompt` with `chosen` and `rejected`, each text or messages; `chosen` and `rejected` as whole \
+                       conversations in messages; or both as \"\\n\\nHuman:\" / \"\\n\\nAssistant:\" transcripts";
+
+/// What a row of pairs comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// Two items to compare.
+    Pair(Labelled),
+    /// Nothing to learn from, and why.
+    Dropped(&'static str),
+}
+
+/// Two items of one prompt, the preferred one first.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Labelled {
+    pub(super) chosen: Item,
+    pub(super) rejected: Item,
+    /// Share of labelers who prefer `chosen`, 0.5..=1.
+    pub(super) preference: f64,
+    /// Whether consecutive turns of one speaker were joined.
+    pub(super) joined: bool,
+}
+
+/// A labelled pair whose items are named by their keys.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) chosen: Digest,
+    pub(super) rejected: Digest,
+    /// The prompt's key.
+    pub(super) prompt: Digest,
+    /// Share of labelers who prefer `chosen`, 0.5..=1.
+    pub(super) preference: f64,
+    pub(super) labels: LabelSource,
+}
+
+impl Candidate {
+    /// The same comparison in the form that does not depend on which side an undecided label names first.
+    pub(super) fn canonical(mut self) -> Self {
+        if self.preference <= 0.5 && self.rejected < self.chosen {
+            std::mem::swap(&mut self.chosen, &mut self.rejected);
+        }
+        self
+    }
+}
+
+/// One side of a row.
+pub(super) struct Side {
+    pub(super) prompt: Vec<Message>,
+    pub(super) response: String,
+    pub(super) joined: bool,
+}
+
+/// Reads one row.
+///
+/// # Errors
+/// A fault that names the field and the accepted layouts.
+pub(super) fn parse(row: &Row) -> Result<Outcome, Fault> {
+    let side_value = |field| row.value(field).ok_or_else(|| row.missing(field, LAYOUTS));
+    let (chosen, rejected) = (side_value("chosen")?, side_value("rejected")?);
+    if hh_rlhf::is_row(row) {
+        return hh_rlhf::parse(row);
+    }
+    if row.value("prompt").is_none() {
+        return match chosen {
+            Value::String(_) => Err(row.missing("prompt", LAYOUTS)),
+            _ => both(row, None, (chosen, rejected)),
+        };
+    }
+    let prompt = explicit_prompt(row, LAYOUTS)?;
+    both(row, Some(&prompt), (chosen, rejected))
+}
+
+/// The field `prompt` as the messages before a response.
+///
+/// # Errors
+/// A fault when it is missing, blank or ends with the assistant's message.
+pub(super) fn explicit_prompt(row: &Row, layouts: &str) -> Result<Vec<Message>, Fault> {
+    let value = row.value("prompt").ok_or_else(|| row.missing("prompt", layouts))?;
+    row.conversation("prompt", value)
+}
+
+fn both(row: &Row, prompt: Option<&[Message]>, sides: (&Value, &Value)) -> Result<Outcome, Fault> {
+    let chosen = side(row, "chosen", sides.0, prompt)?;
+    let rejected = side(row, "rejected", sides.1, prompt)?;
+    match (chosen, rejected) {
+        (Some(chosen), Some(rejected)) => outcome(row, chosen, rejected),
+        _ => Ok(Outcome::Dropped(EMPTY)),
+    }
+}
+
+/// One side; `None` when its response is empty.
+///
+/// # Errors
+/// A fault when the field is neither text nor messages that end with the assistant's.
+pub(super) fn side(row: &Row, field: &str, value: &Value, prompt: Option<&[Message]>) -> Result<Option<Side>, Fault> {
+    let completion = match value {
+        Value::String(text) if prompt.is_some() => vec![Message { role: Role::Assistant, content: text.clone() }],
+        Value::Array(list) if list.is_empty() => return Ok(None),
+        Value::Array(list) => row.messages(field, list)?,
+        other => return Err(row.fault(field, kind(other)).accepts(LAYOUTS)),
+    };
+    row.ends_with_assistant(field, &completion)?;
+    if completion.last().is_some_and(|last| last.content.trim().is_empty()) {
+        return Ok(None);
+    }
+    let conversation = match prompt {
+        Some(prompt) if !repeats_prompt(&completion, prompt) => [prompt, &completion].concat(),
+        _ => completion,
+    };
+    if conversation.iter().skip(1).any(|message| message.role == Role::System) {
+        return Err(row.fault(field, "a system message that is not the conversation's first"));
+    }
+    let (prompt, response, joined) = join_turns(conversation);
+    row.has_user(field, &prompt)?;
+    Ok(Some(Side { prompt, response, joined }))
+}
+
+/// Whether a list of messages is the whole conversation although the prompt is given too (UltraFeedback binarized:
+/// `prompt` is text, `chosen` is the user's and the assistant's message).
+fn repeats_prompt(completion: &[Message], prompt: &[Message]) -> bool {
+    let before = completion.split_last().map_or(completion, |(_, before)| before);
+    before.starts_with(prompt) || before.ends_with(prompt)
+}
+
+/// Joins consecutive messages of one speaker by a blank line (published dialogues have some, and an encoder or a
+/// chat template wants turns to alternate) and takes the last one off: prompt, response, whether any were joined.
+pub(super) fn join_turns(messages: Vec<Message>) -> (Vec<Message>, String, bool) {
+    let count = messages.len();
+    let mut turns: Vec<Message> = Vec::with_capacity(count);
+    for message in messages {
+        match turns.last_mut() {
+            Some(last) if last.role == message.role => {
+                last.content.push_str("\n\n");
+                last.content.push_str(&message.content);
+            }
+            _ => turns.push(message),
+        }
+    }
+    let joined = turns.len() < count;
+    let response = turns.pop().map(|turn| turn.content).unwrap_or_default();
+    (turns, response, joined)
+}
+
+/// What two readable sides come to, `votes` taken into account.
+///
+/// # Errors
+/// A fault when `votes` cannot be used.
+pub(super) fn outcome(row: &Row, chosen: Side, rejected: Side) -> Result<Outcome, Fault> {
+    let share = votes(row)?;
+    if chosen.prompt != rejected.prompt {
+        return Ok(Outcome::Dropped(PROMPTS_DIFFER));
+    }
+    if chosen.response.trim() == rejected.response.trim() {
+        return Ok(Outcome::Dropped(IDENTICAL));
+    }
+    let joined = chosen.joined || rejected.joined;
+    let item = |side: Side| Item { prompt: side.prompt, response: side.response };
+    let (chosen, rejected) = (item(chosen), item(rejected));
+    Ok(Outcome::Pair(if share < 0.5 {
+        Labelled { chosen: rejected, rejected: chosen, preference: 1.0 - share, joined }
+    } else {
+        Labelled { chosen, rejected, preference: share, joined }
+    }))
+}
+
+/// The share of labelers for `chosen` as the row has it: `votes: [for chosen, for rejected]`; 1 without votes.
+fn votes(row: &Row) -> Result<f64, Fault> {
+    let Some(value) = row.value("votes") else { return Ok(1.0) };
+    let accepted = "two counts [for chosen, for rejected], not both zero";
+    let counts: Option<Vec<u64>> = value.as_array().and_then(|list| list.iter().map(Value::as_u64).collect());
+    match counts.as_deref() {
+        Some([chosen, rejected]) if chosen.saturating_add(*rejected) > 0 => {
+            Ok(*chosen as f64 / (*chosen as f64 + *rejected as f64))
+        }
+        _ => Err(row.fault("votes", quote(&value.to_string())).accepts(accepted)),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the expected fractions are exact in binary")]
+mod tests {
+    use serde_json::json;
+
+    use super::super::row::parse_object;
+    use super::*;
+
+    fn read(row: &Value) -> Result<Outcome, Fault> {
+        let object = parse_object(&row.to_string()).expect("an object");
+        parse(&Row { object: &object, place: "rows:3" })
+    }
+
+    fn pair(row: &Value) -> Labelled {
+        match read(row) {
+            Ok(Outcome::Pair(pair)) => pair,
+            other => panic!("{row} gave {other:?}"),
+        }
+    }
+
+    fn user(text: &str) -> Value {
+        json!({ "role": "user", "content": text })
+    }
+
+    fn assistant(text: &str) -> Value {
+        json!({ "role": "assistant", "content": text })
+    }
+
+    #[test]
+    fn all_layouts_of_one_comparison_agree() {
+        let plain = pair(&json!({ "prompt": "q", "chosen": "a", "rejected": "b" }));
+        assert_eq!(plain.preference, 1.0);
+        for row in [
+            json!({ "prompt": [user("q")], "chosen": "a", "rejected": "b", "margin": 2 }),
+            json!({ "prompt": [user("q")], "chosen": [assistant("a")], "rejected": [assistant("b")] }),
+            json!({ "chosen": [user("q"), assistant("a")], "rejected": [user("q"), assistant("b")] }),
+            json!({ "prompt": "q", "chosen": [user("q"), assistant("a")], "rejected": [user("q"), assistant("b")] }),
+            json!({ "chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: b" }),
+            json!({
+                "prompt": "Human: q", "chosen": "Human: q\n\nAssistant: a", "rejected": "Human: q\n\nAssistant: b"
+            }),
+        ] {
+            assert_eq!(pair(&row), plain);
+        }
+    }
+
+    #[test]
+    fn messages_before_the_response_extend_the_prompt() {
+        let side = |last: &str| json!([assistant("which?"), user("that"), assistant(last)]);
+        let found = pair(&json!({ "prompt": "q", "chosen": side("a"), "rejected": side("b") }));
+        assert_eq!(found.chosen.prompt.len(), 3);
+        assert_eq!(found.chosen.response, "a");
+        let repeated = pair(&json!({ "prompt": [user("q"), user("r")], "chosen": "a", "rejected": "b" }));
+        assert_eq!(repeated.chosen.prompt, [Message { role: Role::User, content: "q\n\nr".to_owned() }]);
+        assert!(repeated.joined);
+    }
+
+    #[test]
+    fn votes_become_a_share_and_may_turn_the_pair() {
+        let with = |votes: Value| json!({ "prompt": "q", "chosen": "a", "rejected": "b", "votes": votes });
+        assert_eq!(pair(&with(json!([3, 1]))).preference, 0.75);
+        assert_eq!(pair(&with(json!([2, 2]))).preference, 0.5);
+        let turned = pair(&with(json!([1, 4])));
+        assert_eq!((turned.chosen.response.as_str(), turned.preference), ("b", 0.8));
+        for bad in [json!([0, 0]), json!([1]), json!([-1, 2]), json!([1.5, 2]), json!("3:1")] {
+            assert!(read(&with(bad)).is_err());
+        }
+    }
+
+    #[test]
+    fn rows_without_a_comparison_are_dropped_with_a_reason() {
+        for (row, reason) in [
+            (json!({ "prompt": "q", "chosen": "a", "rejected": " a\n" }), IDENTICAL),
+            (json!({ "prompt": "q", "chosen": " ", "rejected": "b" }), EMPTY),
+            (json!({ "prompt": "q", "chosen": [assistant("")], "rejected": "b" }), EMPTY),
+            (json!({ "chosen": [user("q"), assistant("a")], "rejected": [user("z"), assistant("b")] }), PROMPTS_DIFFER),
+        ] {
+            assert_eq!(read(&row), Ok(Outcome::Dropped(reason)), "{row}");
+        }
+    }
+
+    #[test]
+    fn unreadable_rows_name_the_field_and_the_layouts() {
+        for (row, expected) in [
+            (json!({ "chosen": "a", "rejected": "b" }), "field \"prompt\": missing"),
+            (json!({ "prompt": "q", "chosen": "a" }), "field \"rejected\": missing"),
+            (json!({ "prompt": "q", "chosen": 1, "rejected": "b" }), "field \"chosen\": a number"),
+            (json!({ "chosen": [assistant("a")], "rejected": [assistant("b")] }), "no user message"),
+            (json!({ "prompt": "q", "chosen": [user("a")], "rejected": "b" }), "the last message is the user's"),
+            (json!({ "prompt": [user("q"), assistant("a")], "chosen": "b", "rejected": "c" }), "ends with the assist"),
+        ] {
+            let fault = read(&row).expect_err("refused").to_string();
+            assert!(fault.contains(expected), "{row} gave {fault}");
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! One JSON object of a data file: strict parsing, fields with worded faults, message lists, and the row to score.
+//!
+//! Knows the layouts of a single row; nothing of files, pairs or labels.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::{Item, Message, Role};
+use crate::error::{Error, Fault, Result, did_you_mean, quote};
+
+/// The layouts of a row to score.
+const ITEM_LAYOUTS: &str = "`prompt` (text or messages) with `response` (text or a list of one assistant message); \
+                            or `messages` that end with the assistant's";
+const ROLES: [(&str, Role); 7] = [
+    ("system", Role::System),
+    ("user", Role::User),
+    ("assistant", Role::Assistant),
+    ("human", Role::User),
+    ("gpt", Role::Assistant),
+    ("bot", Role::Assistant),
+    ("model", Role::Assistant),
+];
+
+/// Parses one JSON object, refusing what `serde_json::Value` would let pass: duplicate keys at any depth (the last
+/// would win), and anything but an object. Numbers outside the range of f64 are refused too.
+///
+/// # Errors
+/// A fault whose place is the position in `text` (`column 5`, or `line 2, column 5` in a text of several lines).
+pub fn parse_object(text: &str) -> Result<Map<String, Value>, Fault> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = Strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    match value {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(other) => Err(Fault::new("column 1", format!("{}, not an object", kind(&other))).accepts("a JSON object")),
+        Err(error) => Err(not_json(text, &error)),
+    }
+}
+
+fn not_json(text: &str, error: &serde_json::Error) -> Fault {
+    let (line, column) = (error.line(), error.column());
+    let message = error.to_string();
+    let message = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
+    let one_line = !text.trim_end().contains('\n');
+    let place = if one_line { format!("column {column}") } else { format!("line {line}, column {column}") };
+    let fault = Fault::new(place, format!("cannot be read as JSON: {message}")).accepts("one whole object");
+    if error.is_eof() && one_line {
+        return fault.help("convert a file of indented objects with `jq -c .`");
+    }
+    fault
+}
+
+/// Builds a [`Value`] with every key checked.
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = access.next_element_seed(Strict)? {
+            list.push(value);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(key) = access.next_key::<String>()? {
+            if object.contains_key(&key) {
+                return Err(A::Error::custom(format!("the key {} stands twice in one object", quote(&key))));
+            }
+            let value = access.next_value_seed(Strict)?;
+            object.insert(key, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+/// Reads a row to score. Fields it does not know are allowed.
+///
+/// # Errors
+/// [`Error::Data`] with one fault at `place` (`file:line`) that names the field, what was found and what is accepted.
+pub fn parse_item(object: &Map<String, Value>, place: &str) -> Result<Item> {
+    item(&Row { object, place }).map_err(|fault| Error::Data(vec![fault]))
+}
+
+fn item(row: &Row) -> Result<Item, Fault> {
+    match (row.value("prompt"), row.value("response"), row.value("messages")) {
+        (Some(prompt), Some(response), _) => {
+            let mut messages = row.conversation("prompt", prompt)?;
+            row.refuse_repeats("prompt", &messages)?;
+            messages.push(row.lone_response(response)?);
+            split_item(row, "response", messages)
+        }
+        (None, None, Some(messages)) => {
+            let list = row.list("messages", messages)?;
+            let messages = row.messages("messages", list)?;
+            row.refuse_repeats("messages", &messages)?;
+            row.ends_with_assistant("messages", &messages)?;
+            split_item(row, "messages", messages)
+        }
+        (None, Some(_), _) => Err(row.missing("prompt", ITEM_LAYOUTS)),
+        (Some(_), None, _) => Err(row.missing("response", ITEM_LAYOUTS)),
+        (None, None, None) => Err(row.missing("messages", ITEM_LAYOUTS)),
+    }
+}
+
+/// Takes the last message of a checked conversation off as the response.
+fn split_item(row: &Row, field: &str, mut messages: Vec<Message>) -> Result<Item, Fault> {
+    let response = messages.pop().map(|message| message.content).unwrap_or_default();
+    if response.trim().is_empty() {
+        return Err(row.fault(field, "the response is empty").accepts("text that is not only white space"));
+    }
+    row.has_user(field, &messages)?;
+    Ok(Item { prompt: messages, response })
+}
+
+/// An object of a data file and where it stands.
+pub(super) struct Row<'a> {
+    pub(super) object: &'a Map<String, Value>,
+    /// `file:line`.
+    pub(super) place: &'a str,
+}
+
+impl<'a> Row<'a> {
+    /// A fault at a field of this row.
+    pub(super) fn fault(&self, field: &str, found: impl fmt::Display) -> Fault {
+        Fault::new(format!("{}, field {}", self.place, quote(field)), found)
+    }
+
+    /// The field's value; `null` counts as absent.
+    pub(super) fn value(&self, field: &str) -> Option<&'a Value> {
+        self.object.get(field).filter(|value| !value.is_null())
+    }
+
+    /// The fault for an absent field: what stands there instead, and which layouts are accepted.
+    pub(super) fn missing(&self, field: &str, layouts: &str) -> Fault {
+        let found = if self.object.contains_key(field) { "null" } else { "missing" };
+        let fault = self.fault(field, found).accepts(layouts);
+        let fields: Vec<&str> = self.object.keys().map(String::as_str).filter(|name| *name != field).collect();
+        match did_you_mean(field, &fields) {
+            Some(near) => fault.help(format!("the row has {}: rename it if it is meant", quote(near))),
+            None => fault,
+        }
+    }
+
+    /// The field as text.
+    pub(super) fn text(&self, field: &str, value: &'a Value) -> Result<&'a str, Fault> {
+        value.as_str().ok_or_else(|| self.fault(field, kind(value)).accepts("text"))
+    }
+
+    /// The field as a list.
+    pub(super) fn list(&self, field: &str, value: &'a Value) -> Result<&'a [Value], Fault> {
+        match value.as_array() {
+            Some(list) if list.is_empty() => Err(self.fault(field, "an empty list").accepts("at least one entry")),
+            Some(list) => Ok(list),
+            None => Err(self.fault(field, kind(value)).accepts("a list")),
+        }
+    }
+
+    /// The field as a number; JSON has no others than finite ones.
+    pub(super) fn number(&self, field: &str, value: &Value) -> Result<f64, Fault> {
+        let number = value.as_f64().filter(|number| number.is_finite());
+        number.ok_or_else(|| self.fault(field, kind(value)).accepts("a finite number, without quotes"))
+    }
+
+    /// The field as the messages before a response: text is one user message. Nothing in it may be blank, and the
+    /// assistant's message may not be the last.
+    pub(super) fn conversation(&self, field: &str, value: &'a Value) -> Result<Vec<Message>, Fault> {
+        let messages = match value {
+            Value::Array(_) => self.messages(field, self.list(field, value)?)?,
+            Value::String(text) => vec![Message { role: Role::User, content: text.clone() }],
+            other => return Err(self.fault(field, kind(other)).accepts("text or a list of messages")),
+        };
+        match messages.last() {
+            Some(last) if last.content.trim().is_empty() => Err(self.fault(field, "empty text")),
+            Some(last) if last.role == Role::Assistant => Err(self
+                .fault(field, "the prompt ends with the assistant's message")
+                .accepts("a prompt that ends with the user's message")),
+            _ => Ok(messages),
+        }
+    }
+
+    /// The messages of a list, in which only the last may be blank and only the first may be the system's.
+    pub(super) fn messages(&self, field: &str, list: &'a [Value]) -> Result<Vec<Message>, Fault> {
+        let mut messages: Vec<Message> = Vec::with_capacity(list.len());
+        for (index, value) in list.iter().enumerate() {
+            let name = format!("{field}[{index}]");
+            let message = self.message(&name, value)?;
+            if message.role == Role::System && index > 0 {
+                return Err(self.fault(&name, "a system message that is not the first"));
+            }
+            if message.content.trim().is_empty() && index + 1 < list.len() {
+                return Err(self.fault(&name, "an empty message"));
+            }
+            messages.push(message);
+        }
+        Ok(messages)
+    }
+
+    fn message(&self, name: &str, value: &'a Value) -> Result<Message, Fault> {
+        let accepted = "an object with `role` and `content`";
+        let Some(object) = value.as_object() else {
+            return Err(self.fault(name, kind(value)).accepts(accepted));
+        };
+        let part = |field: &str, other: &str| {
+            let value = object.get(field).or_else(|| object.get(other));
+            let name = format!("{name}.{field}");
+            match value {
+                None => Err(self.fault(&name, "missing").accepts(accepted)),
+                Some(value) => self.text(&name, value),
+            }
+        };
+        let (word, content) = (part("role", "from")?, part("content", "value")?);
+        let Some((_, role)) = ROLES.iter().find(|(name, _)| *name == word) else {
+            let names: Vec<&str> = ROLES.iter().map(|(name, _)| *name).collect();
+            let fault = self.fault(&format!("{name}.role"), format!("unknown role {}", quote(word)));
+            let fault = fault.accepts(names.join(", "));
+            return Err(match did_you_mean(word, &names) {
+                Some(near) => fault.help(format!("did you mean `{near}`?")),
+                None => fault,
+            });
+        };
+        Ok(Message { role: *role, content: content.to_owned() })
+    }
+
+    /// Refuses two messages of one speaker in a row: in a row to score that is a mistake more often than not.
+    fn refuse_repeats(&self, field: &str, messages: &[Message]) -> Result<(), Fault> {
+        match messages.windows(2).position(|two| matches!(two, [left, right] if left.role == right.role)) {
+            None => Ok(()),
+            Some(index) => {
+                let word = messages.get(index).map_or("", |message| message.role.word());
+                let found = format!("a second {word} message in a row");
+                let help = "join the two with a blank line, as is done with training data";
+                Err(self.fault(&format!("{field}[{}]", index + 1), found).help(help))
+            }
+        }
+    }
+
+    /// Refuses a list whose last message is not the assistant's.
+    pub(super) fn ends_with_assistant(&self, field: &str, messages: &[Message]) -> Result<(), Fault> {
+        match messages.last() {
+            Some(last) if last.role == Role::Assistant => Ok(()),
+            last => {
+                let word = last.map_or("no", |message| message.role.word());
+                let found = format!("the last message is the {word}'s");
+                Err(self.fault(field, found).accepts("a list that ends with the assistant's message, the response"))
+            }
+        }
+    }
+
+    /// Refuses a prompt in which nobody asks.
+    pub(super) fn has_user(&self, field: &str, prompt: &[Message]) -> Result<(), Fault> {
+        if prompt.iter().any(|message| message.role == Role::User) {
+            return Ok(());
+        }
+        Err(self.fault(field, "no user message before the response").accepts("at least one"))
+    }
+
+    /// A response given as text or as a list of one assistant message.
+    fn lone_response(&self, value: &'a Value) -> Result<Message, Fault> {
+        match value {
+            Value::String(text) => Ok(Message { role: Role::Assistant, content: text.clone() }),
+            Value::Array(_) => {
+                let mut messages = self.messages("response", self.list("response", value)?)?;
+                self.ends_with_assistant("response", &messages)?;
+                match messages.pop() {
+                    Some(message) if messages.is_empty() => Ok(message),
+                    _ => Err(self.fault("response", "several messages").accepts("one assistant message")),
+                }
+            }
+            other => Err(self.fault("response", kind(other)).accepts("text or a list of one assistant message")),
+        }
+    }
+}
+
+/// What a JSON value is, in words.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> String {
+        let object = parse_object(text).expect("an object");
+        parse_item(&object, "rows:7").expect_err("refused").to_string()
+    }
+
+    fn read(text: &str) -> Item {
+        parse_item(&parse_object(text).expect("an object"), "rows:7").expect("an item")
+    }
+
+    #[test]
+    fn what_a_json_value_would_let_pass_is_refused() {
+        for (text, expected) in [
+            (r#"{"a":1,"a":2}"#, "the key \"a\" stands twice"),
+            (r#"{"a":[{"b":1,"b":1}]}"#, "the key \"b\" stands twice"),
+            (r#"{"a":1e999}"#, "number out of range"),
+            (r#"{"a":1,}"#, "column 8: cannot be read as JSON: trailing comma"),
+            (r#"{"a":"\ud800"}"#, "hex escape"),
+            (r#"{"a":1} {"a":2}"#, "trailing characters"),
+            ("{\"a\":\n1,}", "line 2, column 3"),
+            ("{", "jq -c ."),
+            ("7", "a number, not an object"),
+        ] {
+            let fault = parse_object(text).expect_err("refused").to_string();
+            assert!(fault.contains(expected), "{text} gave {fault}");
+        }
+        assert!(parse_object(&"[".repeat(100_000)).is_err(), "depth is limited");
+    }
+
+    #[test]
+    fn values_survive_strict_parsing() {
+        let text = r#"{"a":[1,-2,0.1,"x\u0000",null,true],"b":{"c":18446744073709551615}}"#;
+        let strict = parse_object(text).expect("an object");
+        assert_eq!(Some(strict), serde_json::from_str::<Value>(text).expect("JSON").as_object().cloned());
+    }
+
+    #[test]
+    fn the_layouts_of_an_item_agree() {
+        let text = read(r#"{"prompt":"Hi","response":"Hello","extra":1}"#);
+        assert_eq!((text.prompt.len(), text.response.as_str()), (1, "Hello"));
+        for other in [
+            r#"{"prompt":[{"role":"user","content":"Hi"}],"response":[{"role":"assistant","content":"Hello"}]}"#,
+            r#"{"messages":[{"role":"human","content":"Hi"},{"role":"gpt","content":"Hello"}]}"#,
+            r#"{"messages":[{"from":"human","value":"Hi"},{"from":"bot","value":"Hello"}]}"#,
+        ] {
+            assert_eq!(read(other), text);
+        }
+    }
+
+    #[test]
+    fn faults_name_place_field_and_what_is_accepted() {
+        for (text, expected) in [
+            (r#"{"promt":"a","response":"b"}"#, "rows:7, field \"prompt\": missing"),
+            (r#"{"promt":"a","response":"b"}"#, "the row has \"promt\""),
+            (r#"{"prompt":null,"response":"b"}"#, "field \"prompt\": null"),
+            (r#"{"prompt":3,"response":"b"}"#, "field \"prompt\": a number"),
+            (r#"{"prompt":"a","response":" \n"}"#, "field \"response\": the response is empty"),
+            (r#"{"prompt":" ","response":"b"}"#, "field \"prompt\": empty text"),
+            (r#"{"messages":[]}"#, "an empty list"),
+            (r#"{"messages":[{"role":"user","content":"a"}]}"#, "the last message is the user's"),
+            (r#"{"messages":[{"role":"assistant","content":"a"}]}"#, "no user message"),
+            (r#"{"messages":[{"role":"asistant","content":"a"}]}"#, "did you mean `assistant`?"),
+            (r#"{"messages":[{"role":"user"}]}"#, "field \"messages[0].content\": missing"),
+        ] {
+            let message = said(text);
+            assert!(message.contains(expected), "{text} gave {message}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_roles_is_checked() {
+        let row = |roles: &[&str]| {
+            let list: Vec<String> = roles.iter().map(|role| format!(r#"{{"role":"{role}","content":"x"}}"#)).collect();
+            format!(r#"{{"messages":[{}]}}"#, list.join(","))
+        };
+        assert!(said(&row(&["user", "system", "assistant"])).contains("messages[1]\": a system message"));
+        assert!(said(&row(&["user", "assistant", "assistant"])).contains("messages[2]\": a second assistant"));
+        assert_eq!(read(&row(&["system", "user", "assistant"])).prompt.len(), 2);
+    }
+}

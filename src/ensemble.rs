@@ -1,0 +1,246 @@
+//! The type users hold: `Ensemble::open(path)?.score(&items)?`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::backbone::Backbone;
+use crate::combine::{combine, override_weights};
+use crate::config::{BackboneConfig, Rule};
+use crate::data::{Item, Message, Role};
+use crate::error::{Error, Fault, Result};
+use crate::features::{Extractor, Row};
+use crate::files;
+use crate::head::LinearHead;
+use crate::normalize::Normalizer;
+use crate::progress::Silent;
+use crate::registry::{self, Golden, GoldenMessage, Manifest, StoredHead};
+
+/// Golden scores may differ by this much between machines whose matrix kernels round differently.
+const GOLDEN_TOLERANCE: f64 = 1e-3;
+
+/// One head ready to score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scorer {
+    head: LinearHead,
+    temperature: f64,
+    normalizer: Normalizer,
+}
+
+impl Scorer {
+    /// A head with its temperature and normalizer.
+    pub fn new(head: LinearHead, temperature: f64, normalizer: Normalizer) -> Self {
+        Self { head, temperature, normalizer }
+    }
+
+    /// Raw (calibrated, in log-odds) and normalized score of one feature vector.
+    pub fn score(&self, features: &[f32]) -> ObjectiveScore {
+        let raw = self.head.score(features) / self.temperature;
+        ObjectiveScore { raw, normalized: self.normalizer.apply(raw) }
+    }
+}
+
+/// One objective's view of an item.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ObjectiveScore {
+    /// In log-odds: the difference of two raw scores is the log-odds that labelers prefer the first item.
+    pub raw: f64,
+    /// On the objective's normalized scale.
+    pub normalized: f64,
+}
+
+/// What an ensemble says of one item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// Per objective, in the order of [`Ensemble::names`].
+    pub objectives: Vec<ObjectiveScore>,
+    /// The one number.
+    pub combined: f64,
+    /// Tokens the backbone read.
+    pub tokens: u32,
+    /// Tokens that did not fit and were cut.
+    pub cut: u32,
+}
+
+/// A registry opened for scoring.
+pub struct Ensemble {
+    backbone: Backbone,
+    names: Vec<String>,
+    scorers: Vec<Scorer>,
+    weights: Vec<f64>,
+    rule: Rule,
+    threads: usize,
+}
+
+impl Ensemble {
+    /// Opens a registry folder: checks its manifest, its heads and its backbone, and recomputes the golden examples.
+    ///
+    /// # Errors
+    /// [`Error::Registry`] when something is damaged or the backbone is not the one the heads were trained on;
+    /// [`Error::Model`] when the backbone cannot be opened.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let manifest = registry::read_manifest(folder)?;
+        let backbone = open_backbone(folder, &manifest)?;
+        let mut scorers = Vec::with_capacity(manifest.objectives.len());
+        for entry in &manifest.objectives {
+            let StoredHead { weights, bias, temperature } = registry::read_head(folder, entry, backbone.width())?;
+            scorers.push(Scorer::new(LinearHead { weights, bias }, temperature, entry.normalizer.clone()));
+        }
+        let ensemble = Self {
+            backbone,
+            names: manifest.objectives.iter().map(|entry| entry.name.clone()).collect(),
+            scorers,
+            weights: manifest.objectives.iter().map(|entry| entry.weight).collect(),
+            rule: manifest.rule,
+            threads: default_threads(),
+        };
+        ensemble.verify(folder, &manifest.golden)?;
+        Ok(ensemble)
+    }
+
+    /// Uses `threads` workers; scores do not depend on it.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Replaces weights by `name=number`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] as [`override_weights`] reports.
+    pub fn with_weights(mut self, overrides: &[String]) -> Result<Self> {
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        override_weights(&names, &mut self.weights, overrides)?;
+        Ok(self)
+    }
+
+    /// The objectives' names, in the order of every score.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Scores items, in their order. A score depends on its item alone, to the bit, whatever else is in `items`.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] when a score is not finite, and what the backbone reports.
+    pub fn score(&self, items: &[Item]) -> Result<Vec<Score>> {
+        Scoring::new(self)?.score(items)
+    }
+
+    /// Workers that are kept between calls, for streams.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system refuses a thread.
+    pub fn scoring(&self) -> Result<Scoring<'_>> {
+        Scoring::new(self)
+    }
+
+    fn combined(&self, row: &Row) -> Result<Score> {
+        let objectives: Vec<ObjectiveScore> = self.scorers.iter().map(|scorer| scorer.score(&row.vector)).collect();
+        let normalized: Vec<f64> = objectives.iter().map(|score| score.normalized).collect();
+        let combined = combine(self.rule, &normalized, &self.weights);
+        if combined.is_finite() && objectives.iter().all(|score| score.raw.is_finite()) {
+            let cut = row.cut_prompt + row.cut_response;
+            return Ok(Score { objectives, combined, tokens: row.tokens, cut });
+        }
+        Err(Error::Numeric(vec![Fault::new("score", "a score is not a finite number").help("verify the registry")]))
+    }
+
+    fn verify(&self, folder: &Path, golden: &[Golden]) -> Result<()> {
+        let items: Vec<Item> = golden.iter().filter_map(golden_item).collect();
+        if items.len() != golden.len() {
+            return Err(stale(folder, "a golden example has no response".to_owned()));
+        }
+        for (index, (item, expected)) in items.iter().zip(golden).enumerate() {
+            let encoded = self.backbone.encode(&crate::data::render_prompt(&item.prompt), &item.response)?;
+            if encoded.ids != expected.ids {
+                return Err(stale(folder, format!("golden example {index} has other token ids now")));
+            }
+        }
+        for (index, (score, expected)) in self.score(&items)?.iter().zip(golden).enumerate() {
+            for ((name, found), raw) in self.names.iter().zip(&score.objectives).zip(&expected.raw) {
+                if (found.raw - raw).abs() > GOLDEN_TOLERANCE * (1.0 + raw.abs()) {
+                    let found = format!("golden example {index} scores {:.6} for {name}, was {raw:.6}", found.raw);
+                    return Err(stale(folder, found));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An ensemble with its workers running.
+pub struct Scoring<'a> {
+    ensemble: &'a Ensemble,
+    extractor: Extractor<'a>,
+}
+
+impl<'a> Scoring<'a> {
+    fn new(ensemble: &'a Ensemble) -> Result<Self> {
+        Ok(Self { ensemble, extractor: Extractor::new(&ensemble.backbone, ensemble.threads)? })
+    }
+
+    /// Scores items, in their order; items that stand in the list twice are computed once.
+    ///
+    /// # Errors
+    /// As [`Ensemble::score`].
+    pub fn score(&self, items: &[Item]) -> Result<Vec<Score>> {
+        let ordered: Vec<&Item> = items.iter().collect::<BTreeSet<&Item>>().into_iter().collect();
+        let rows = self.extractor.extract(&ordered, &Silent)?;
+        let scores = rows.iter().map(|row| self.ensemble.combined(row)).collect::<Result<Vec<Score>>>()?;
+        let place: BTreeMap<&Item, &Score> = ordered.into_iter().zip(&scores).collect();
+        Ok(items.iter().filter_map(|item| place.get(item).map(|score| (*score).clone())).collect())
+    }
+}
+
+/// One worker per core.
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn stale(folder: &Path, found: String) -> Error {
+    Error::Registry(vec![
+        Fault::new(folder.display(), found)
+            .help("the backbone or this program changed since training: restore it, or train again"),
+    ])
+}
+
+fn open_backbone(folder: &Path, manifest: &Manifest) -> Result<Backbone> {
+    let entry = &manifest.backbone;
+    let config = BackboneConfig {
+        path: files::absolute(&folder.join(&entry.path)),
+        max_tokens: entry.max_tokens,
+        pooling: entry.pooling,
+        layers: entry.layers.clone(),
+    };
+    let backbone = Backbone::open(&config)?;
+    let found = backbone.fingerprint().to_string();
+    if found == entry.fingerprint {
+        return Ok(backbone);
+    }
+    Err(Error::Registry(vec![
+        Fault::new(
+            config.path.display(),
+            format!("another backbone than the heads were trained on: its fingerprint is {}", &found[..12]),
+        )
+        .accepts(entry.fingerprint.get(..12).unwrap_or(&entry.fingerprint))
+        .help("restore the model folder, or train again on this one"),
+    ]))
+}
+
+/// The messages of an item, its response last.
+pub fn golden_messages(item: &Item) -> Vec<GoldenMessage> {
+    let prompt = item.prompt.iter().map(|message| (message.role.word(), &message.content));
+    let response = std::iter::once((Role::Assistant.word(), &item.response));
+    prompt.chain(response).map(|(role, content)| GoldenMessage { role: role.into(), content: content.clone() }).collect()
+}
+
+fn golden_item(golden: &Golden) -> Option<Item> {
+    let (response, prompt) = golden.messages.split_last()?;
+    let message = |message: &GoldenMessage| {
+        let role = [Role::System, Role::User, Role::Assistant].into_iter().find(|role| role.word() == message.role)?;
+        Some(Message { role, content: message.content.clone() })
+    };
+    let prompt = prompt.iter().map(message).collect::<Option<Vec<Message>>>()?;
+    Some(Item { prompt, response: response.content.clone() })
+}

@@ -1,0 +1,48 @@
+//! Features: one vector per item, computed once and cached on disk.
+//!
+//! Joins items (data) with the backbone; knows nothing of labels. The linear and the bag-of-words features have the
+//! same shape, so a head cannot tell them apart.
+
+mod bag_of_words;
+mod extract;
+mod store;
+
+pub use bag_of_words::bag_of_words;
+pub use extract::{Counts, Extractor, count_cached, embed};
+pub use store::{Row, Store};
+
+/// A matrix of feature vectors, one row per item: `(rows, width)`, f32.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Features {
+    width: usize,
+    values: Vec<f32>,
+}
+
+impl Features {
+    /// An empty matrix of `width` columns.
+    pub fn new(width: usize) -> Self {
+        Self { width, values: Vec::new() }
+    }
+
+    /// Appends one row; a row of another length is cut or filled with zeros, which the store's check rules out.
+    pub fn push(&mut self, row: &[f32]) {
+        let end = self.values.len() + self.width;
+        self.values.extend(row.iter().take(self.width));
+        self.values.resize(end, 0.0);
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.values.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// One row, `(width)`.
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.values[index * self.width..(index + 1) * self.width]
+    }
+}

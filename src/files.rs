@@ -1,0 +1,254 @@
+//! The only user of `std::fs`: reads that name the path and its purpose, writes that are atomic, digests.
+//!
+//! Writes go temp file → write → fsync → rename → fsync directory, so a reader sees the old file or the new one and
+//! a kill leaves at most a `.tmp-*` file behind, which no reader looks at.
+#![expect(clippy::disallowed_methods, reason = "this module is the wall the other modules stay behind")]
+
+use std::fmt;
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Fault, Result};
+
+/// A blake3 digest (32 bytes); shown as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// Digest of one byte string.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// Digest of several byte strings, each preceded by its length so that no two lists collide by concatenation.
+    pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self(*hasher.finalize().as_bytes())
+    }
+
+    /// The first 12 hexadecimal digits, for file names and messages.
+    pub fn short(&self) -> String {
+        self.to_string()[..12].to_owned()
+    }
+
+    /// Reads 64 hexadecimal digits back.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        let mut bytes = [0u8; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+fn fault(path: &Path, doing: &str, purpose: &str, error: &std::io::Error) -> Fault {
+    let fault = Fault::new(path.display(), format!("cannot {doing} {purpose}: {error}"));
+    match error.kind() {
+        std::io::ErrorKind::NotFound => fault.help("check the path; relative paths in a config start at the config's folder"),
+        std::io::ErrorKind::PermissionDenied => fault.help("give this user the right to it, or choose another path"),
+        std::io::ErrorKind::StorageFull => fault.help("free some space or choose another output folder"),
+        _ => fault,
+    }
+}
+
+fn io_error(path: &Path, doing: &str, purpose: &str, error: &std::io::Error) -> Error {
+    Error::Io(vec![fault(path, doing, purpose, error)])
+}
+
+/// Opens a regular file for reading. `purpose` completes the sentence "cannot read …".
+///
+/// # Errors
+/// [`Error::Io`] when it is missing, unreadable or not a regular file (a folder, a pipe, a device).
+pub fn open(path: &Path, purpose: &str) -> Result<fs::File> {
+    let metadata = fs::metadata(path).map_err(|error| io_error(path, "read", purpose, &error))?;
+    if !metadata.is_file() {
+        let kind = if metadata.is_dir() { "a folder" } else { "not a regular file" };
+        return Err(Error::Io(vec![
+            Fault::new(path.display(), format!("cannot read {purpose}: it is {kind}")).accepts("a regular file"),
+        ]));
+    }
+    fs::File::open(path).map_err(|error| io_error(path, "read", purpose, &error))
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// As [`open`].
+pub fn read(path: &Path, purpose: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path, purpose)?.read_to_end(&mut bytes).map_err(|error| io_error(path, "read", purpose, &error))?;
+    Ok(bytes)
+}
+
+/// Reads a whole UTF-8 file.
+///
+/// # Errors
+/// As [`open`], and when the bytes are not UTF-8.
+pub fn read_text(path: &Path, purpose: &str) -> Result<String> {
+    String::from_utf8(read(path, purpose)?).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        Error::Io(vec![
+            Fault::new(path.display(), format!("{purpose} is not UTF-8: first bad byte at offset {offset}"))
+                .help("save the file as UTF-8"),
+        ])
+    })
+}
+
+/// Writes a whole file atomically, making its folder where needed.
+///
+/// # Errors
+/// [`Error::Io`]; the previous file, if any, is then still whole and the temporary one is removed.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = parent(path);
+    create_folder(folder)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!(".tmp-{}-{name}", std::process::id()));
+    let written = write_and_sync(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        let _ = fs::remove_file(&temporary);
+        return Err(io_error(path, "write", "the file", &error));
+    }
+    sync_folder(folder)
+}
+
+fn write_and_sync(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    fs::File::open(folder)
+        .and_then(|handle| handle.sync_all())
+        .map_err(|error| io_error(folder, "sync", "the folder", &error))
+}
+
+/// The folder a path stands in; `.` for a bare file name.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// [`Error::Io`] when a file is in the way or the right is missing.
+pub fn create_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|error| io_error(folder, "create", "the folder", &error))
+}
+
+/// Proves that `folder` can be written before long work starts, by writing and removing a small file there.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot.
+pub fn probe_writable(folder: &Path) -> Result<()> {
+    let probe = folder.join(".tmp-probe");
+    write_atomic(&probe, b"probe")?;
+    remove(&probe)
+}
+
+/// Removes one file.
+///
+/// # Errors
+/// [`Error::Io`] when it is missing or the right is.
+pub fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(|error| io_error(path, "remove", "the file", &error))
+}
+
+/// The files of a folder in name order; empty when the folder does not exist. Temporary files are not listed.
+///
+/// # Errors
+/// [`Error::Io`] when the folder exists but cannot be read.
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let unreadable = |error: std::io::Error| io_error(folder, "list", "the folder", &error);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let temporary = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp-"));
+        if path.is_file() && !temporary {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// `path` made absolute without asking the disk about links: `..` and `.` are resolved by name.
+pub fn absolute(path: &Path) -> PathBuf {
+    let mut whole = PathBuf::new();
+    for part in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+        match part {
+            std::path::Component::ParentDir => {
+                whole.pop();
+            }
+            std::path::Component::CurDir => {}
+            other => whole.push(other),
+        }
+    }
+    whole
+}
+
+/// The way from the folder `from` to `to`, with `..` where needed, so that a folder tree can be moved as a whole.
+pub fn relative(from: &Path, to: &Path) -> PathBuf {
+    let (from, to) = (absolute(from), absolute(to));
+    let shared = from.components().zip(to.components()).take_while(|(left, right)| left == right).count();
+    let up = from.components().skip(shared).map(|_| std::path::Component::ParentDir);
+    let relative: PathBuf = up.chain(to.components().skip(shared)).collect();
+    if relative.as_os_str().is_empty() { PathBuf::from(".") } else { relative }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn atomic_write_replaces_and_leaves_no_temporary() -> Result<()> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("deep/er/file");
+        write_atomic(&path, b"one")?;
+        write_atomic(&path, b"two")?;
+        assert_eq!(read(&path, "test")?, b"two");
+        assert_eq!(fs::read_dir(parent(&path)).expect("readable").count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn parts_do_not_collide_by_concatenation() {
+        let left = Digest::of_parts([b"ab".as_slice(), b"c"]);
+        assert_ne!(left, Digest::of_parts([b"a".as_slice(), b"bc"]));
+        assert_eq!(Digest::parse(&left.to_string()), Some(left));
+        assert_eq!(Digest::parse("zz"), None);
+    }
+
+    #[test]
+    fn relative_paths_lead_back() {
+        assert_eq!(relative(Path::new("/a/b/c"), Path::new("/a/d/e")), Path::new("../../d/e"));
+        assert_eq!(relative(Path::new("/a/b"), Path::new("/a/b")), Path::new("."));
+        assert_eq!(absolute(Path::new("/a/../b/./c")), Path::new("/b/c"));
+    }
+}

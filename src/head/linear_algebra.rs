@@ -1,0 +1,149 @@
+//! The few dense f64 kernels a head needs, in a fixed order of operations.
+
+use candle_core::{Device, Tensor};
+
+/// Σ aᵢbᵢ with eight running sums, so that the compiler can use vector registers without reordering anything.
+pub(super) fn dot(left: &[f64], right: &[f64]) -> f64 {
+    let mut sums = [0f64; 8];
+    let (left_chunks, right_chunks) = (left.chunks_exact(8), right.chunks_exact(8));
+    let tail: f64 = left_chunks.remainder().iter().zip(right_chunks.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in left_chunks.zip(right_chunks) {
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])) + tail
+}
+
+/// `target += factor · source`.
+pub(super) fn add_scaled(target: &mut [f64], factor: f64, source: &[f64]) {
+    for (target, source) in target.iter_mut().zip(source) {
+        *target += factor * source;
+    }
+}
+
+/// Euclidean norm.
+pub(super) fn norm(vector: &[f64]) -> f64 {
+    dot(vector, vector).sqrt()
+}
+
+/// A Cholesky factor L of a symmetric positive definite matrix, A = LLᵀ, row-major lower triangle.
+pub(super) struct Cholesky {
+    size: usize,
+    lower: Vec<f64>,
+}
+
+/// Columns factored together; what lies right of them is updated by one matrix product.
+const PANEL: usize = 48;
+
+impl Cholesky {
+    /// Factors `matrix` (row-major `size × size`, lower triangle read); `None` when it is not positive definite.
+    ///
+    /// Right-looking and blocked (Golub & Van Loan, Matrix Computations, section 4.2.6), so that most of the work is
+    /// candle's matrix product.
+    pub(super) fn new(matrix: &[f64], size: usize) -> Option<Self> {
+        let mut factor = Self { size, lower: matrix.to_vec() };
+        for start in (0..size).step_by(PANEL) {
+            let end = (start + PANEL).min(size);
+            (start..size).try_for_each(|row| factor.finish_row(row, start, end))?;
+            factor.update_rest(start, end)?;
+        }
+        (0..size).for_each(|row| factor.lower[row * size + row + 1..(row + 1) * size].fill(0.0));
+        Some(factor)
+    }
+
+    /// Computes the panel's columns `start..end` of `row` as far as the diagonal.
+    fn finish_row(&mut self, row: usize, start: usize, end: usize) -> Option<()> {
+        let size = self.size;
+        let (above, current) = self.lower.split_at_mut(row * size);
+        for column in start..end.min(row) {
+            let other = &above[column * size..column * size + column + 1];
+            let rest = current[column] - dot(&current[start..column], &other[start..column]);
+            current[column] = rest / other[column];
+        }
+        if row < end {
+            let rest = current[row] - dot(&current[start..row], &current[start..row]);
+            current[row] = (rest > 0.0 && rest.is_finite()).then(|| rest.sqrt())?;
+        }
+        Some(())
+    }
+
+    /// Subtracts the panel's share from everything right of it.
+    fn update_rest(&mut self, start: usize, end: usize) -> Option<()> {
+        let size = self.size;
+        if end == size {
+            return Some(());
+        }
+        let panel: Vec<f64> =
+            (end..size).flat_map(|row| self.lower[row * size + start..row * size + end].iter().copied()).collect();
+        let panel = Tensor::from_vec(panel, (size - end, end - start), &Device::Cpu).ok()?;
+        let product = panel.t().and_then(|transposed| panel.matmul(&transposed)).ok()?;
+        let product = product.flatten_all().and_then(|flat| flat.to_vec1::<f64>()).ok()?;
+        for (row, share) in (end..size).zip(product.chunks_exact(size - end)) {
+            let line = &mut self.lower[row * size + end..row * size + row + 1];
+            add_scaled(line, -1.0, &share[..line.len()]);
+        }
+        Some(())
+    }
+
+    /// Solves A x = b.
+    pub(super) fn solve(&self, right: &[f64]) -> Vec<f64> {
+        let size = self.size;
+        let mut solution = right.to_vec();
+        for row in 0..size {
+            let line = &self.lower[row * size..row * size + row + 1];
+            solution[row] = (solution[row] - dot(&line[..row], &solution[..row])) / line[row];
+        }
+        for row in (0..size).rev() {
+            let line = &self.lower[row * size..row * size + row + 1];
+            solution[row] /= line[row];
+            let value = solution[row];
+            add_scaled(&mut solution[..row], -value, &line[..row]);
+        }
+        solution
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dot_agrees_with_the_plain_sum() {
+        let left: Vec<f64> = (0..29).map(|i| f64::from(i) * 0.5).collect();
+        let right: Vec<f64> = (0..29).map(|i| f64::from(i - 7)).collect();
+        let plain: f64 = left.iter().zip(&right).map(|(a, b)| a * b).sum();
+        assert!((dot(&left, &right) - plain).abs() < 1e-9);
+    }
+
+    #[test]
+    fn cholesky_solves_a_system_worked_by_hand() {
+        // A = [[4, 2], [2, 3]], A·[1, -2] = [0, -4].
+        let factor = Cholesky::new(&[4.0, 2.0, 2.0, 3.0], 2).expect("positive definite");
+        let solution = factor.solve(&[0.0, -4.0]);
+        assert!((solution[0] - 1.0).abs() < 1e-12 && (solution[1] + 2.0).abs() < 1e-12);
+        assert!(Cholesky::new(&[1.0, 2.0, 2.0, 1.0], 2).is_none());
+    }
+
+    #[test]
+    fn blocked_factor_reproduces_matrices_of_every_panel_shape() {
+        for size in [1, 2, PANEL - 1, PANEL, PANEL + 1, 2 * PANEL + 5] {
+            let entry = |row: usize, column: usize| ((row * 31 + column * 17) % 23) as f64 / 23.0 - 0.5;
+            let mut matrix = vec![0f64; size * size];
+            for row in 0..size {
+                for column in 0..size {
+                    let gram: f64 = (0..size).map(|inner| entry(row, inner) * entry(column, inner)).sum();
+                    matrix[row * size + column] = gram + if row == column { 0.5 } else { 0.0 };
+                }
+            }
+            let factor = Cholesky::new(&matrix, size).expect("positive definite");
+            for row in 0..size {
+                for column in 0..=row {
+                    let line = |index: usize| &factor.lower[index * size..(index + 1) * size];
+                    let product: f64 = line(row).iter().zip(line(column)).map(|(a, b)| a * b).sum();
+                    assert!((product - matrix[row * size + column]).abs() < 1e-10, "size {size} at {row}, {column}");
+                }
+            }
+        }
+    }
+}

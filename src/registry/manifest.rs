@@ -1,0 +1,191 @@
+//! What `manifest.json` says, and the checks it must pass before anything it names is opened.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Pooling, Rule};
+use crate::error::{Error, Fault, Result};
+use crate::normalize::Normalizer;
+
+/// The manifest format this build writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// The whole manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Format of this file.
+    pub format: u32,
+    /// The program that wrote it.
+    pub created_by: String,
+    /// The run's name.
+    pub name: String,
+    /// The frozen backbone the heads belong to.
+    pub backbone: BackboneEntry,
+    /// How normalized scores become one number.
+    pub rule: Rule,
+    /// The heads.
+    pub objectives: Vec<ObjectiveEntry>,
+    /// Texts with their token ids and scores, recomputed whenever the registry is opened.
+    pub golden: Vec<Golden>,
+}
+
+/// Which backbone, and how its states become features.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackboneEntry {
+    /// The model folder, relative to the registry folder.
+    pub path: String,
+    /// Digest of weights, configuration, tokenizer, pooling and limits.
+    pub fingerprint: String,
+    /// One line about the architecture.
+    pub architecture: String,
+    /// How token states become one vector.
+    pub pooling: Pooling,
+    /// Pooled layers, as configured.
+    pub layers: Vec<i64>,
+    /// The longest input in tokens.
+    pub max_tokens: usize,
+    /// Numbers per feature vector.
+    pub width: usize,
+    /// How a conversation becomes one text.
+    pub template: String,
+}
+
+/// One objective's head with what is known about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveEntry {
+    /// The objective's name.
+    pub name: String,
+    /// What the labelers were asked.
+    pub question: String,
+    /// Its weight in the combined score.
+    pub weight: f64,
+    /// The head's file, relative to the registry folder.
+    pub head: String,
+    /// Digest of that file.
+    pub head_digest: String,
+    /// Calibrated to normalized scores.
+    pub normalizer: Normalizer,
+    /// The L2 penalty.
+    pub l2: f64,
+    /// Gradient norm at the optimum.
+    pub gradient_norm: f64,
+    /// Pairs by who labelled them.
+    pub labels: BTreeMap<String, usize>,
+    /// Digests of the data files' contents.
+    pub data: BTreeMap<String, String>,
+    /// Held-out quality.
+    pub quality: Quality,
+}
+
+/// Held-out quality of one head; absent numbers were undefined.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    /// Test pairs.
+    pub test_pairs: usize,
+    /// Share of test pairs ranked right, ties ½.
+    pub accuracy: Option<f64>,
+    /// 95% interval clustered by prompt.
+    pub interval: Option<(f64, f64)>,
+    /// Mean log-loss on test pairs.
+    pub log_loss: Option<f64>,
+    /// Expected calibration error on test pairs.
+    pub calibration_error: Option<f64>,
+}
+
+/// One message of a golden example.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenMessage {
+    /// system, user or assistant.
+    pub role: String,
+    /// Its text.
+    pub content: String,
+}
+
+/// A text whose ids and scores were recorded at training time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// The conversation, the scored response last.
+    pub messages: Vec<GoldenMessage>,
+    /// Its token ids.
+    pub ids: Vec<u32>,
+    /// Calibrated score per objective.
+    pub raw: Vec<f64>,
+    /// The combined score.
+    pub combined: f64,
+}
+
+impl Manifest {
+    /// Pretty JSON with a final newline; the same manifest gives the same bytes.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// [`Error::Registry`] when it is not JSON, of another format, or inconsistent in itself.
+    pub fn from_json(text: &str, path: &Path) -> Result<Self> {
+        /// Read first, because another format may have other fields.
+        #[derive(Deserialize)]
+        struct Header {
+            format: u32,
+            #[serde(default)]
+            created_by: String,
+        }
+        let damaged = |error: serde_json::Error| {
+            Error::Registry(vec![
+                Fault::new(path.display(), format!("not a manifest this build reads: {error}"))
+                    .help("the file is damaged or was edited by hand: train again"),
+            ])
+        };
+        let header: Header = serde_json::from_str(text).map_err(damaged)?;
+        if header.format != FORMAT {
+            let (format, by) = (header.format, header.created_by);
+            return Err(Error::Registry(vec![
+                Fault::new(path.display(), format!("written in format {format} by \"{by}\""))
+                    .accepts(format!("format {FORMAT}"))
+                    .help("use the version that wrote it, or train again with this one"),
+            ]));
+        }
+        let manifest: Self = serde_json::from_str(text).map_err(damaged)?;
+        let faults = manifest.faults(path);
+        if faults.is_empty() { Ok(manifest) } else { Err(Error::Registry(faults)) }
+    }
+
+    fn faults(&self, path: &Path) -> Vec<Fault> {
+        let mut found = Vec::new();
+        if self.objectives.is_empty() {
+            found.push("no objective in it".to_owned());
+        }
+        for entry in &self.objectives {
+            let name = &entry.name;
+            let file = entry.head.strip_prefix("heads/").unwrap_or("");
+            if file.is_empty() || file.contains(['/', '\\']) || file.starts_with('.') {
+                found.push(format!("head file {} of \"{name}\" is not a plain name under heads/", entry.head));
+            }
+            if entry.head_digest.len() != 64 || !entry.head_digest.is_ascii() {
+                found.push(format!("head digest of \"{name}\" is not 64 hexadecimal digits"));
+            }
+            if !entry.weight.is_finite() {
+                found.push(format!("weight of \"{name}\" is not finite"));
+            }
+            if !entry.normalizer.is_sound() {
+                found.push(format!("normalizer of \"{name}\" has numbers that cannot serve"));
+            }
+        }
+        let count = self.objectives.len();
+        if self.golden.is_empty() || self.golden.iter().any(|golden| golden.raw.len() != count) {
+            found.push("golden examples are missing or do not cover every objective".to_owned());
+        }
+        found.into_iter().map(|found| Fault::new(path.display(), found).help("train again")).collect()
+    }
+}

@@ -1,0 +1,92 @@
+//! The page: one self-contained HTML file from the template, the style sheet and the summary in words.
+//!
+//! The engine escapes every value; only our own style sheet and our own SVG go in as they are (plotters escapes the
+//! texts it draws). No scripts, no requests: the page's content security policy forbids both. The words themselves
+//! are [`super::view`]'s business.
+
+use minijinja::Environment;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
+
+use super::summary::RunSummary;
+use super::view::view;
+use crate::error::{Error, Fault, Result};
+
+const TEMPLATE: &str = include_str!("page.html.j2");
+
+/// The whole page.
+///
+/// # Errors
+/// [`Error::Io`] when a chart or the template cannot be drawn, which no summary should bring about.
+pub(super) fn page(summary: &RunSummary) -> Result<String> {
+    let view = Value::from(Serde(view(summary)?));
+    render(view).map_err(|error| Error::Io(vec![Fault::new("report page", format!("cannot be made: {error:#}"))]))
+}
+
+fn render(view: Value) -> std::result::Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    // The ending of this name turns escaping on.
+    environment.add_template("page.html", TEMPLATE)?;
+    environment.get_template("page.html")?.render(view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::super::words::{count, fixed, interval, percent};
+    use super::*;
+
+    #[test]
+    fn every_number_of_the_table_stands_in_the_page() {
+        let summary = sample::summary();
+        let page = page(&summary).expect("a page");
+        for objective in &summary.objectives {
+            let baselines = objective.baselines.iter().map(|baseline| baseline.accuracy);
+            for accuracy in baselines.chain([objective.accuracy]).flatten() {
+                assert!(page.contains(&percent(accuracy.value)) && page.contains(&interval(&accuracy)));
+            }
+            let others = [objective.log_loss.map(|loss| fixed(loss, 3)), objective.ece.map(|ece| fixed(ece, 3))];
+            for text in others.into_iter().flatten().chain([count(objective.test.pairs), objective.verdict()]) {
+                assert!(page.contains(&text), "{text} is missing");
+            }
+        }
+        assert!(page.contains(&summary.verdict()));
+        assert!(page.contains("a style rule, not a judgement"));
+    }
+
+    #[test]
+    fn hostile_text_stays_text() {
+        let hostile = "<script>alert(1)</script>]]>{{7*7}}{% raw %}=cmd|\u{202e}' onload='x";
+        let mut summary = sample::summary();
+        summary.objectives[0].question = hostile.to_owned();
+        hostile.clone_into(&mut summary.objectives[0].name);
+        hostile.clone_into(&mut summary.name);
+        hostile.clone_into(&mut summary.command_next);
+        hostile.clone_into(&mut summary.backbone.path);
+        summary.objectives[0].audit.sources = vec![hostile.to_owned()];
+        summary.objectives[0].audit.dropped.insert(hostile.to_owned(), 9_999);
+        summary.combined.weights[0].0 = hostile.to_owned();
+        let page = page(&summary).expect("a page");
+        assert!(!page.contains("<script") && !page.contains("]]>") && !page.contains("onload='"));
+        assert!(page.contains("&lt;script&gt;") && page.contains("{{7*7}}") && !page.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn the_page_asks_for_nothing() {
+        let page = page(&sample::many()).expect("a page");
+        for forbidden in ["src=", "@import", "url(", "<script", "<link", "<iframe"] {
+            assert!(!page.contains(forbidden), "{forbidden}");
+        }
+        let links = page.matches("http").count();
+        let names = page.matches("http-equiv").count() + page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count();
+        assert_eq!(links, names, "the only addresses are names of standards");
+    }
+
+    #[test]
+    fn nothing_measured_is_said_and_never_shown_as_nan() {
+        let page = page(&sample::empty()).expect("a page");
+        assert!(page.contains("no test pairs, so nothing can be said"));
+        assert!(!page.contains("NaN") && !page.contains("inf"));
+    }
+}

@@ -1,0 +1,231 @@
+//! The main job, one verb per line: data → features → heads → registry → report.
+
+mod fit;
+mod summarise;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+pub use fit::TrainedHead;
+
+use crate::backbone::Backbone;
+use crate::combine::combine;
+use crate::config::Config;
+use crate::data::{self, Dataset};
+use crate::ensemble::golden_messages;
+use crate::error::{Error, Fault, Result};
+use crate::features::{Counts, Extractor, Features, Store, count_cached, embed};
+use crate::files;
+use crate::progress::Progress;
+use crate::registry::{self, BackboneEntry, FORMAT, Golden, Manifest, ObjectiveEntry, Quality};
+use crate::report::{ObjectiveSummary, RunSummary, write_report};
+
+/// Texts whose ids and scores are recorded in the registry.
+const GOLDEN_EXAMPLES: usize = 8;
+
+/// What a run left behind.
+pub struct Run {
+    /// All numbers the report shows.
+    pub summary: RunSummary,
+    /// The heads, in the order of the config.
+    pub heads: Vec<TrainedHead>,
+    /// What the embedding pass did.
+    pub counts: Counts,
+    /// The registry folder.
+    pub registry: PathBuf,
+    /// The report's page.
+    pub report: PathBuf,
+    /// Stages with their wall time in seconds.
+    pub seconds: Vec<(&'static str, f64)>,
+}
+
+/// Trains every objective of `config` and leaves a registry and a report.
+///
+/// # Errors
+/// [`Error::Data`], [`Error::Model`] for inputs that cannot be used; [`Error::Io`], [`Error::Numeric`] when the run
+/// fails. The registry's manifest is written last but for the report, so a failed run leaves the old registry whole.
+pub fn train_all(config: &Config, threads: usize, progress: &dyn Progress) -> Result<Run> {
+    let mut clock = Clock::start();
+    probe_outputs(config)?;
+    let dataset = read(config, progress)?;
+    clock.lap("data");
+    let backbone = Backbone::open(&config.backbone)?;
+    let (features, counts) = featurize(config, &backbone, &dataset, threads, progress)?;
+    clock.lap("features");
+    let heads = fit_on_threads(config, &dataset, &features, threads, progress)?;
+    clock.lap("heads");
+    let summary = summarise::summarise(config, &backbone, &dataset, &features, &heads, counts);
+    publish(config, &backbone, &dataset, &heads, &summary)?;
+    clock.lap("registry");
+    progress.start("report", 1);
+    let written = write_report(&config.output.report, &summary)?;
+    progress.finish(&format!("{} files", written.len()));
+    clock.lap("report");
+    let report = config.output.report.join("index.html");
+    Ok(Run { summary, heads, counts, registry: config.output.registry.clone(), report, seconds: clock.laps })
+}
+
+/// What a run would do, for `--dry-run`.
+pub struct Plan {
+    /// The data as read.
+    pub dataset: Dataset,
+    /// The opened backbone.
+    pub backbone: Backbone,
+    /// Distinct texts whose features are stored already.
+    pub cached: usize,
+}
+
+/// Reads data and backbone and looks into the cache; embeds and trains nothing.
+///
+/// # Errors
+/// As [`train_all`] before its embedding pass.
+pub fn plan(config: &Config, progress: &dyn Progress) -> Result<Plan> {
+    let dataset = read(config, progress)?;
+    let backbone = Backbone::open(&config.backbone)?;
+    let cached = count_cached(&backbone, &dataset.items, &store(config, &backbone))?;
+    Ok(Plan { dataset, backbone, cached })
+}
+
+struct Clock {
+    last: Instant,
+    laps: Vec<(&'static str, f64)>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { last: Instant::now(), laps: Vec::new() }
+    }
+
+    fn lap(&mut self, stage: &'static str) {
+        self.laps.push((stage, self.last.elapsed().as_secs_f64()));
+        self.last = Instant::now();
+    }
+}
+
+/// Finds an output folder that cannot be written before hours of work, not after.
+fn probe_outputs(config: &Config) -> Result<()> {
+    [&config.output.registry, &config.output.report, &config.output.cache]
+        .into_iter()
+        .try_for_each(|folder| files::probe_writable(folder))
+}
+
+fn read(config: &Config, progress: &dyn Progress) -> Result<Dataset> {
+    progress.start("data", config.objectives.len() as u64);
+    let dataset = data::load(config)?;
+    let pairs: usize = dataset.objectives.iter().map(|objective| objective.pairs.len()).sum();
+    progress.finish(&format!("{pairs} pairs over {} distinct texts", dataset.items.len()));
+    Ok(dataset)
+}
+
+fn store(config: &Config, backbone: &Backbone) -> Store {
+    Store::new(&config.output.cache, backbone.fingerprint(), backbone.width())
+}
+
+fn featurize(
+    config: &Config,
+    backbone: &Backbone,
+    dataset: &Dataset,
+    threads: usize,
+    progress: &dyn Progress,
+) -> Result<(Features, Counts)> {
+    let extractor = Extractor::new(backbone, threads)?;
+    embed(&extractor, &dataset.items, &store(config, backbone), progress)
+}
+
+/// Fits inside a pool of `threads`, which decides speed only: all sums have a fixed order.
+fn fit_on_threads(
+    config: &Config,
+    dataset: &Dataset,
+    features: &Features,
+    threads: usize,
+    progress: &dyn Progress,
+) -> Result<Vec<TrainedHead>> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| Error::Io(vec![Fault::new("--threads", error)]))?;
+    pool.install(|| fit::fit_all(config, dataset, features, progress))
+}
+
+fn publish(
+    config: &Config,
+    backbone: &Backbone,
+    dataset: &Dataset,
+    heads: &[TrainedHead],
+    summary: &RunSummary,
+) -> Result<Manifest> {
+    let objectives = (0..heads.len()).map(|index| objective_entry(config, dataset, &heads[index], &summary.objectives[index], index));
+    let manifest = Manifest {
+        format: FORMAT,
+        created_by: summary.created_by.clone(),
+        name: config.name.clone(),
+        backbone: BackboneEntry {
+            path: files::relative(&config.output.registry, backbone.path()).display().to_string(),
+            fingerprint: backbone.fingerprint().to_string(),
+            architecture: backbone.architecture().to_owned(),
+            pooling: config.backbone.pooling,
+            layers: config.backbone.layers.clone(),
+            max_tokens: config.backbone.max_tokens,
+            width: backbone.width(),
+            template: "plain".to_owned(),
+        },
+        rule: config.rule,
+        objectives: objectives.collect(),
+        golden: golden(config, backbone, dataset, heads)?,
+    };
+    let stored: Vec<_> = heads.iter().map(TrainedHead::stored).collect();
+    registry::publish(&config.output.registry, manifest, &stored)
+}
+
+fn objective_entry(
+    config: &Config,
+    dataset: &Dataset,
+    head: &TrainedHead,
+    summary: &ObjectiveSummary,
+    index: usize,
+) -> ObjectiveEntry {
+    let (objective, audit) = (&config.objectives[index], &dataset.objectives[index].audit);
+    let quality = Quality {
+        test_pairs: summary.test.pairs,
+        accuracy: summary.accuracy.map(|estimate| estimate.value),
+        interval: summary.accuracy.map(|estimate| (estimate.low, estimate.high)),
+        log_loss: summary.log_loss,
+        calibration_error: summary.ece,
+    };
+    let data: BTreeMap<String, String> =
+        audit.sources.iter().map(|source| (source.path.clone(), source.digest.to_string())).collect();
+    ObjectiveEntry {
+        name: objective.name.clone(),
+        question: objective.question.clone(),
+        weight: objective.weight,
+        head: String::new(),
+        head_digest: String::new(),
+        normalizer: head.normalizer.clone(),
+        l2: head.fit.l2,
+        gradient_norm: head.fit.gradient_norm,
+        labels: summary.labels.clone(),
+        data,
+        quality,
+    }
+}
+
+/// Evenly spaced items with their ids and scores.
+fn golden(config: &Config, backbone: &Backbone, dataset: &Dataset, heads: &[TrainedHead]) -> Result<Vec<Golden>> {
+    let count = dataset.items.len();
+    let chosen = (0..GOLDEN_EXAMPLES.min(count)).map(|index| index * count / GOLDEN_EXAMPLES.min(count));
+    let weights: Vec<f64> = config.objectives.iter().map(|objective| objective.weight).collect();
+    chosen
+        .map(|index| {
+            let item = &dataset.items[index];
+            let encoded = backbone.encode(&data::render_prompt(&item.prompt), &item.response)?;
+            let normalized: Vec<f64> = heads.iter().map(|head| head.scores[index].normalized).collect();
+            Ok(Golden {
+                messages: golden_messages(item),
+                ids: encoded.ids,
+                raw: heads.iter().map(|head| head.scores[index].raw).collect(),
+                combined: combine(config.rule, &normalized, &weights),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,230 @@
+//! From heads and pairs to the numbers the report shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::TrainedHead;
+use super::fit::items_of;
+use crate::backbone::Backbone;
+use crate::combine::combine;
+use crate::config::{Config, ObjectiveConfig};
+use crate::data::{Audit, Dataset, Item, ObjectivePairs, Pair, Split};
+use crate::evaluate::{
+    Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability, spearman,
+};
+use crate::features::{Counts, Features};
+use crate::report::{
+    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, GroupAccuracy, LONGER_WINS,
+    ObjectiveSummary, RunSummary, SHORTER_WINS, SplitSize,
+};
+
+const RELIABILITY_BINS: usize = 10;
+
+/// Everything the report shows of one run.
+pub(super) fn summarise(
+    config: &Config,
+    backbone: &Backbone,
+    dataset: &Dataset,
+    features: &Features,
+    heads: &[TrainedHead],
+    counts: Counts,
+) -> RunSummary {
+    let test_items: Vec<usize> = dataset
+        .objectives
+        .iter()
+        .flat_map(|objective| items_of(&objective.pairs, Split::Test))
+        .collect::<BTreeSet<usize>>()
+        .into_iter()
+        .collect();
+    let objectives = (0..heads.len())
+        .map(|index| {
+            objective_summary(&config.objectives[index], &dataset.objectives[index], &dataset.items, &heads[index])
+        })
+        .collect();
+    RunSummary {
+        name: config.name.clone(),
+        created_by: concat!("ensemble ", env!("CARGO_PKG_VERSION")).to_owned(),
+        backbone: backbone_summary(config, backbone, features, counts),
+        objectives,
+        combined: combined_summary(config, dataset, heads, &test_items),
+        correlations: correlations(heads, &test_items),
+        correlation_items: test_items.len(),
+        command_next: next_command(config),
+    }
+}
+
+/// The command that scores with the registry of this run.
+fn next_command(config: &Config) -> String {
+    let registry = crate::files::relative(std::path::Path::new("."), &config.output.registry);
+    format!("ensemble score --registry {} responses.jsonl", registry.display())
+}
+
+fn backbone_summary(config: &Config, backbone: &Backbone, features: &Features, counts: Counts) -> BackboneSummary {
+    let layers: Vec<String> = config.backbone.layers.iter().map(ToString::to_string).collect();
+    BackboneSummary {
+        path: crate::files::relative(std::path::Path::new("."), backbone.path()).display().to_string(),
+        fingerprint: backbone.fingerprint().to_string(),
+        architecture: backbone.architecture().to_owned(),
+        layers: layers.join(", "),
+        pooling: word(&config.backbone.pooling),
+        width: features.width(),
+        max_tokens: config.backbone.max_tokens,
+        texts: counts.texts,
+        tokens: counts.tokens as usize,
+        embedded: counts.embedded,
+        cached: counts.cached,
+        truncated: counts.cut_prompts,
+    }
+}
+
+/// The word that stands for an enum's value in YAML.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn objective_summary(
+    objective: &ObjectiveConfig,
+    pairs: &ObjectivePairs,
+    items: &[Item],
+    head: &TrainedHead,
+) -> ObjectiveSummary {
+    let raw = |item: usize| head.scores[item].raw;
+    let outcomes = outcomes(&pairs.pairs, Split::Test, &raw);
+    let baselines = [
+        (LONGER_WINS, &(|item: usize| words(&items[item])) as &dyn Fn(usize) -> f64),
+        (SHORTER_WINS, &|item: usize| -words(&items[item])),
+        (BAG_OF_WORDS, &|item: usize| head.baseline[item]),
+    ];
+    let baseline = |(name, score): (&str, &dyn Fn(usize) -> f64)| {
+        let theirs = self::outcomes(&pairs.pairs, Split::Test, score);
+        Baseline {
+            name: name.to_owned(),
+            accuracy: accuracy(&theirs),
+            difference: accuracy_difference(&outcomes, &theirs),
+        }
+    };
+    let test_items = items_of(&pairs.pairs, Split::Test);
+    let test_scores: Vec<f64> = test_items.iter().map(|&item| head.scores[item].normalized).collect();
+    let test_words: Vec<f64> = test_items.iter().map(|&item| words(&items[item])).collect();
+    ObjectiveSummary {
+        name: objective.name.clone(),
+        question: objective.question.clone(),
+        weight: objective.weight,
+        normalizer: word(&objective.normalizer),
+        labels: pairs.audit.labels.iter().map(|(source, count)| (source.word().to_owned(), *count)).collect(),
+        train: split_size(&pairs.pairs, Split::Train),
+        calibration: split_size(&pairs.pairs, Split::Calibration),
+        test: split_size(&pairs.pairs, Split::Test),
+        l2: head.fit.l2,
+        l2_path: head.fit.l2_path.clone(),
+        gradient_norm: head.fit.gradient_norm,
+        iterations: head.fit.iterations,
+        temperature: head.temperature,
+        accuracy: accuracy(&outcomes),
+        baselines: baselines.into_iter().map(baseline).collect(),
+        log_loss: log_loss(&outcomes),
+        log_loss_train: log_loss(&self::outcomes(&pairs.pairs, Split::Train, &raw)),
+        brier: brier(&outcomes),
+        ece: expected_calibration_error(&outcomes),
+        reliability: reliability(&outcomes, RELIABILITY_BINS),
+        length_correlation: spearman(&test_scores, &test_words),
+        test_scores,
+        groups: by_label_source(&pairs.pairs, &raw),
+        audit: audit_summary(&pairs.audit),
+        outcomes,
+    }
+}
+
+fn words(item: &Item) -> f64 {
+    item.response.split_whitespace().count() as f64
+}
+
+/// Margins of one split's pairs under `score`, with prompts numbered in order of appearance.
+fn outcomes(pairs: &[Pair], split: Split, score: &dyn Fn(usize) -> f64) -> Vec<Outcome> {
+    outcomes_where(pairs, &|pair| pair.split == split, score)
+}
+
+fn outcomes_where(pairs: &[Pair], keep: &dyn Fn(&Pair) -> bool, score: &dyn Fn(usize) -> f64) -> Vec<Outcome> {
+    let mut clusters = BTreeMap::new();
+    let outcome = |pair: &Pair| {
+        let next = clusters.len();
+        let cluster = *clusters.entry(pair.prompt_key).or_insert(next);
+        Outcome { margin: score(pair.chosen) - score(pair.rejected), preference: pair.preference, cluster }
+    };
+    pairs.iter().filter(|pair| keep(pair)).map(outcome).collect()
+}
+
+fn split_size(pairs: &[Pair], split: Split) -> SplitSize {
+    let inside: Vec<&Pair> = pairs.iter().filter(|pair| pair.split == split).collect();
+    let prompts: BTreeSet<_> = inside.iter().map(|pair| pair.prompt_key).collect();
+    SplitSize { pairs: inside.len(), prompts: prompts.len() }
+}
+
+/// Accuracy by who labelled, where more than one kind did.
+fn by_label_source(pairs: &[Pair], score: &dyn Fn(usize) -> f64) -> Vec<GroupAccuracy> {
+    let tested = pairs.iter().filter(|pair| pair.split == Split::Test);
+    let sources: BTreeSet<_> = tested.map(|pair| pair.labels).collect();
+    if sources.len() < 2 {
+        return Vec::new();
+    }
+    let group = |source| {
+        let keep = |pair: &Pair| pair.split == Split::Test && pair.labels == source;
+        let accuracy = accuracy(&outcomes_where(pairs, &keep, score));
+        GroupAccuracy { name: format!("labels by {}", source.word()), accuracy }
+    };
+    sources.into_iter().map(group).collect()
+}
+
+fn audit_summary(audit: &Audit) -> AuditSummary {
+    let mut dropped: BTreeMap<String, usize> = BTreeMap::new();
+    for (reason, count) in audit.sources.iter().flat_map(|source| &source.dropped) {
+        *dropped.entry(reason.clone()).or_default() += count;
+    }
+    let pairs = audit.splits.values().sum();
+    let known = |value: f64| (pairs > 0).then_some(value);
+    AuditSummary {
+        rows: audit.sources.iter().map(|source| source.rows).sum(),
+        pairs,
+        dropped,
+        duplicates: audit.duplicates,
+        contradictions: audit.contradictions,
+        leaks: audit.leaks,
+        longer_wins: known(audit.length.longer_wins),
+        mean_words_chosen: known(audit.length.mean_words_chosen),
+        mean_words_rejected: known(audit.length.mean_words_rejected),
+        sources: audit
+            .sources
+            .iter()
+            .map(|source| {
+                let how = if source.detected { "detected" } else { "as configured" };
+                format!("{} ({}, {how}, {} rows, {} pairs)", source.path, word(&source.format), source.rows, source.pairs)
+            })
+            .collect(),
+    }
+}
+
+fn combined_summary(
+    config: &Config,
+    dataset: &Dataset,
+    heads: &[TrainedHead],
+    test_items: &[usize],
+) -> CombinedSummary {
+    let weights: Vec<f64> = config.objectives.iter().map(|objective| objective.weight).collect();
+    let combined = |item: usize| {
+        let normalized: Vec<f64> = heads.iter().map(|head| head.scores[item].normalized).collect();
+        combine(config.rule, &normalized, &weights)
+    };
+    let holistic = |score: &dyn Fn(usize) -> f64| accuracy(&outcomes(&dataset.holistic.pairs, Split::Test, score));
+    CombinedSummary {
+        rule: word(&config.rule),
+        weights: config.objectives.iter().map(|objective| (objective.name.clone(), objective.weight)).collect(),
+        holistic: holistic(&combined),
+        holistic_longer: holistic(&|item| words(&dataset.items[item])),
+        scores: test_items.iter().map(|&item| combined(item)).collect(),
+    }
+}
+
+fn correlations(heads: &[TrainedHead], items: &[usize]) -> Vec<Vec<Option<f64>>> {
+    let column = |head: &TrainedHead| items.iter().map(|&item| head.scores[item].normalized).collect::<Vec<f64>>();
+    let columns: Vec<Vec<f64>> = heads.iter().map(column).collect();
+    columns.iter().map(|left| columns.iter().map(|right| spearman(left, right)).collect()).collect()
+}

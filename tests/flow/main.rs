@@ -1,0 +1,8 @@
+//! The whole way on the sample data, driving the real binary: train, score, bits, streaming.
+
+mod adding;
+mod bits;
+mod project;
+mod real_data;
+mod scoring;
+mod training;
