@@ -232,7 +232,10 @@ fn open_backbone(folder: &Path, manifest: &Manifest) -> Result<Backbone> {
 pub fn golden_messages(item: &Item) -> Vec<GoldenMessage> {
     let prompt = item.prompt.iter().map(|message| (message.role.word(), &message.content));
     let response = std::iter::once((Role::Assistant.word(), &item.response));
-    prompt.chain(response).map(|(role, content)| GoldenMessage { role: role.into(), content: content.clone() }).collect()
+    prompt
+        .chain(response)
+        .map(|(role, content)| GoldenMessage { role: role.into(), content: content.clone() })
+        .collect()
 }
 
 fn golden_item(golden: &Golden) -> Option<Item> {

@@ -2,7 +2,6 @@
 //!
 //! Writes go temp file → write → fsync → rename → fsync directory, so a reader sees the old file or the new one and
 //! a kill leaves at most a `.tmp-*` file behind, which no reader looks at.
-#![expect(clippy::disallowed_methods, reason = "this module is the wall the other modules stay behind")]
 
 use std::fmt;
 use std::fs;
@@ -64,7 +63,9 @@ impl fmt::Debug for Digest {
 fn fault(path: &Path, doing: &str, purpose: &str, error: &std::io::Error) -> Fault {
     let fault = Fault::new(path.display(), format!("cannot {doing} {purpose}: {error}"));
     match error.kind() {
-        std::io::ErrorKind::NotFound => fault.help("check the path; relative paths in a config start at the config's folder"),
+        std::io::ErrorKind::NotFound => {
+            fault.help("check the path; relative paths in a config start at the config's folder")
+        }
         std::io::ErrorKind::PermissionDenied => fault.help("give this user the right to it, or choose another path"),
         std::io::ErrorKind::StorageFull => fault.help("free some space or choose another output folder"),
         _ => fault,

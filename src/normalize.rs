@@ -72,7 +72,8 @@ impl Normalizer {
         if sorted.len() < 2 || sorted.iter().any(|score| !score.is_finite()) {
             return Err(bad(format!("{} reference scores, or one that is not finite", sorted.len())));
         }
-        let spread = |value: f64| if value > 0.0 { Ok(value) } else { Err(bad("all reference scores are equal".into())) };
+        let spread =
+            |value: f64| if value > 0.0 { Ok(value) } else { Err(bad("all reference scores are equal".into())) };
         let (mean, deviation) = mean_and_deviation(&sorted);
         Ok(match kind {
             NormalizerKind::Zscore => Self::Zscore { mean, deviation: spread(deviation)? },

@@ -1,6 +1,7 @@
 //! The backbone's features equal transformers' on stored texts, and do not depend on batch, order or threads.
 //!
 //! Fixtures: `fixtures/make_parity.py` (transformers, f32). Real data: `ENSEMBLE_DATA`, where it is set.
+#![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
 use std::path::{Path, PathBuf};
 
@@ -144,12 +145,8 @@ fn text_that_spells_a_special_token_stays_text() {
 fn layers_and_lengths_the_model_lacks_are_refused() {
     let open = |layers: &[i64], max_tokens: usize| {
         let path: &Path = &root().join("backbones/mini");
-        let config = BackboneConfig {
-            path: path.to_owned(),
-            max_tokens,
-            pooling: Pooling::Cls,
-            layers: layers.to_vec(),
-        };
+        let config =
+            BackboneConfig { path: path.to_owned(), max_tokens, pooling: Pooling::Cls, layers: layers.to_vec() };
         Backbone::open(&config).err().map(|error| error.to_string()).unwrap_or_default()
     };
     assert!(open(&[4], 256).contains("no layer 4"));

@@ -1,6 +1,7 @@
 //! The linear head is the optimum that scikit-learn's LogisticRegression finds.
 //!
 //! Fixture: `fixtures/make_logistic.py` (scikit-learn, no intercept, on feature differences, tol 1e-12).
+#![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
 use std::path::PathBuf;
 
@@ -24,8 +25,7 @@ struct Optimum {
 
 fn fixture() -> (Features, Vec<Comparison>, Fixture) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/logistic.json");
-    let fixture: Fixture =
-        serde_json::from_str(&std::fs::read_to_string(path).expect("fixture")).expect("fixture");
+    let fixture: Fixture = serde_json::from_str(&std::fs::read_to_string(path).expect("fixture")).expect("fixture");
     let mut features = Features::new(fixture.items[0].len());
     fixture.items.iter().for_each(|row| features.push(row));
     let comparisons = fixture

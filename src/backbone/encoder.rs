@@ -9,18 +9,26 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertEncoder, BertModel, Config, HiddenAct, PositionEmbeddingType};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::checkpoint::Weights;
 use super::tokens::Encoded;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Error, Fault, Result, quote};
 use crate::files::{self, Digest};
 
-/// What `config.json` must say; keys not named here are ignored.
+/// Sizes that `config.json` must name, and the most each may be.
+const SIZES: [(&str, u64); 6] = [
+    ("vocab_size", 10_000_000),
+    ("hidden_size", 65_536),
+    ("num_hidden_layers", 1_000),
+    ("num_attention_heads", 1_000),
+    ("intermediate_size", 1_000_000),
+    ("max_position_embeddings", 1_000_000),
+];
+
+/// What `config.json` must say besides the model's kind; keys not named here are ignored.
 #[derive(Deserialize)]
 struct RawConfig {
-    model_type: Option<String>,
-    #[serde(default)]
-    architectures: Vec<String>,
     vocab_size: usize,
     hidden_size: usize,
     num_hidden_layers: usize,
@@ -70,14 +78,7 @@ impl EncoderConfig {
     /// [`Error::Model`] with every field that is missing, out of range or not supported.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let text = files::read_text(path, "the model configuration")?;
-        let raw: RawConfig = serde_json::from_str(&text).map_err(|error| {
-            let fault = Fault::new(path.display(), format!("not a usable encoder configuration: {error}"));
-            Error::Model(vec![fault.accepts("the config.json of a BERT-family encoder")])
-        })?;
-        let faults = raw.faults(path);
-        if !faults.is_empty() {
-            return Err(Error::Model(faults));
-        }
+        let raw = RawConfig::read(path, &text).map_err(Error::Model)?;
         Ok(Self {
             vocab_size: raw.vocab_size,
             hidden_size: raw.hidden_size,
@@ -146,31 +147,40 @@ impl EncoderConfig {
 }
 
 impl RawConfig {
+    fn read(path: &Path, text: &str) -> Result<Self, Vec<Fault>> {
+        let value: Value = serde_json::from_str(text).map_err(|error| vec![not_json(path, &error)])?;
+        let kind = value["model_type"].as_str();
+        let classes = value["architectures"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        if kind != Some("bert") && (kind.is_some() || !classes.into_iter().any(|name| name.starts_with("Bert"))) {
+            let found = kind.map_or_else(|| "missing".to_owned(), |kind| format!("found {}", quote(kind)));
+            let help = "choose an encoder of the BERT family, such as all-MiniLM-L6-v2 or bge-small-en-v1.5";
+            return Err(vec![Fault::new(place(path, "model_type"), found).accepts("bert").help(help)]);
+        }
+        let mut faults = size_faults(path, &value);
+        match serde_json::from_value::<Self>(value) {
+            Ok(raw) => {
+                faults.extend(raw.faults(path));
+                if faults.is_empty() {
+                    return Ok(raw);
+                }
+            }
+            Err(error) if faults.is_empty() => {
+                faults.push(Fault::new(path.display(), format!("a field is of another type: {error}")));
+            }
+            Err(_) => {}
+        }
+        if let Some(last) = faults.last_mut() {
+            last.help = Some("fetch config.json again, or choose another model".to_owned());
+        }
+        Err(faults)
+    }
+
     fn faults(&self, path: &Path) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut fault = |field: &str, found: String, accepted: &str| {
-            let place = format!("{}: {field}", path.display());
-            faults.push(Fault::new(place, found).accepts(accepted));
+            faults.push(Fault::new(place(path, field), found).accepts(accepted));
         };
-        match self.model_type.as_deref() {
-            Some("bert") => {}
-            None if self.architectures.iter().any(|name| name.starts_with("Bert")) => {}
-            other => fault("model_type", format!("found {:?}", other.unwrap_or("nothing")), "bert"),
-        }
-        let sizes = [
-            ("vocab_size", self.vocab_size, 10_000_000),
-            ("hidden_size", self.hidden_size, 65_536),
-            ("num_hidden_layers", self.num_hidden_layers, 1_000),
-            ("num_attention_heads", self.num_attention_heads, 1_000),
-            ("intermediate_size", self.intermediate_size, 1_000_000),
-            ("max_position_embeddings", self.max_position_embeddings, 1_000_000),
-        ];
-        for (field, value, most) in sizes {
-            if value == 0 || value > most {
-                fault(field, format!("found {value}"), &format!("1 to {most}"));
-            }
-        }
-        if self.num_attention_heads > 0 && self.hidden_size % self.num_attention_heads != 0 {
+        if self.num_attention_heads > 0 && !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             let found = format!("{} does not divide hidden_size {}", self.num_attention_heads, self.hidden_size);
             fault("num_attention_heads", found, "a divisor of hidden_size");
         }
@@ -181,13 +191,42 @@ impl RawConfig {
             fault("layer_norm_eps", format!("found {}", self.layer_norm_eps), "a number between 0 and 1");
         }
         if activation(&self.hidden_act).is_none() {
-            fault("hidden_act", format!("found {:?}", self.hidden_act), "gelu, gelu_new, gelu_pytorch_tanh, relu");
+            fault(
+                "hidden_act",
+                format!("found {}", quote(&self.hidden_act)),
+                "gelu, gelu_new, gelu_pytorch_tanh, relu",
+            );
         }
-        if self.position_embedding_type.as_deref().is_some_and(|kind| kind != "absolute") {
-            fault("position_embedding_type", format!("found {:?}", self.position_embedding_type), "absolute");
+        if let Some(kind) = self.position_embedding_type.as_deref().filter(|kind| *kind != "absolute") {
+            fault("position_embedding_type", format!("found {}", quote(kind)), "absolute");
         }
         faults
     }
+}
+
+fn place(path: &Path, field: &str) -> String {
+    format!("{}: {field}", path.display())
+}
+
+fn not_json(path: &Path, error: &serde_json::Error) -> Fault {
+    let (line, column, message) = (error.line(), error.column(), error.to_string());
+    let message = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
+    let message = if error.is_eof() { "it ends too early" } else { message };
+    Fault::new(format!("{}:{line}:{column}", path.display()), format!("cannot be read as JSON: {message}"))
+        .accepts("the config.json of a BERT-family encoder")
+        .help("fetch config.json again")
+}
+
+fn size_faults(path: &Path, value: &Value) -> Vec<Fault> {
+    let fault = |(field, most): &(&str, u64)| {
+        let found = match value.get(field) {
+            None | Some(Value::Null) => "missing".to_owned(),
+            Some(size) if size.as_u64().is_some_and(|size| (1..=*most).contains(&size)) => return None,
+            Some(other) => format!("found {other}"),
+        };
+        Some(Fault::new(place(path, field), found).accepts(format!("a whole number from 1 to {most}")))
+    };
+    SIZES.iter().filter_map(fault).collect()
 }
 
 fn activation(name: &str) -> Option<HiddenAct> {

@@ -13,8 +13,12 @@ use crate::files;
 pub(super) fn locate(folder: &Path) -> Result<ModelFolder> {
     if !folder.is_dir() {
         return Err(Error::Model(vec![
-            Fault::new(folder.display(), "the backbone is not a folder")
-                .accepts("a Hugging Face model folder with config.json, tokenizer.json and model.safetensors"),
+            Fault::new(
+                folder.display(),
+                if folder.exists() { "the backbone is not a folder" } else { "the backbone's folder does not exist" },
+            )
+            .accepts("a Hugging Face model folder with config.json, tokenizer.json and model.safetensors")
+            .help("check backbone.path; a registry finds its backbone relative to itself, so move both together"),
         ]));
     }
     let model = ModelFolder {
@@ -63,7 +67,8 @@ fn wrong_content(path: &Path) -> Result<Option<Fault>> {
     if head.starts_with(b"version https://git-lfs") {
         return fault("this is a Git LFS pointer, not the file itself", "fetch the real file: git lfs pull");
     }
-    if head.starts_with(b"<!DOCTYPE") || head.starts_with(b"<html") {
+    let markup = head.trim_ascii_start().to_ascii_lowercase();
+    if ["<!doctype", "<html", "<?xml"].iter().any(|start| markup.starts_with(start.as_bytes())) {
         return fault("this is a web page, not a model file", "the download was an error page: fetch the file again");
     }
     Ok(None)

@@ -136,14 +136,23 @@ fn resolve_layers(config: &BackboneConfig, model: &encoder::EncoderConfig) -> Re
     let count = model.num_hidden_layers as i64;
     let resolve = |layer: i64| if layer < 0 { count + 1 + layer } else { layer };
     let bad: Vec<i64> = config.layers.iter().copied().filter(|&layer| !(0..=count).contains(&resolve(layer))).collect();
-    if bad.is_empty() {
-        return Ok(config.layers.iter().map(|&layer| resolve(layer) as usize).collect());
-    }
     let place = format!("backbone.layers of {}", config.path.display());
-    Err(Error::Model(vec![
-        Fault::new(place, format!("the model has no layer {}", list(&bad)))
-            .accepts(format!("0 (embeddings) to {count}, or -1 (last) to -{}", count + 1)),
-    ]))
+    if !bad.is_empty() {
+        return Err(Error::Model(vec![
+            Fault::new(place, format!("the model has no layer {}", list(&bad)))
+                .accepts(format!("0 (embeddings) to {count}, or -1 (last) to -{}", count + 1)),
+        ]));
+    }
+    let layers: Vec<usize> = config.layers.iter().map(|&layer| resolve(layer) as usize).collect();
+    let again = (1..layers.len()).find(|&index| layers[..index].contains(&layers[index]));
+    match again {
+        None => Ok(layers),
+        Some(index) => Err(Error::Model(vec![
+            Fault::new(place, format!("{} names layer {} a second time", config.layers[index], layers[index]))
+                .accepts("every layer once")
+                .help(format!("remove {} from the list", config.layers[index])),
+        ])),
+    }
 }
 
 fn list(layers: &[i64]) -> String {

@@ -15,6 +15,10 @@ use crate::files::{self, Digest};
 /// Names the input convention in the fingerprint; change it when the convention changes.
 pub(super) const CONVENTION: &str = "cls-prompt-sep-response-sep/prompt-left/response-middle";
 
+/// What to do about a tokenizer file that cannot be read …
+const DAMAGED: &str = "fetch tokenizer.json again, or make it: AutoTokenizer.from_pretrained(…).save_pretrained(…)";
+/// … and about one that belongs to something else.
+const FOREIGN: &str = "tokenizer.json and config.json must be of the same BERT-family model: fetch both again";
 /// `[CLS]`, `[SEP]`, `[SEP]`.
 const SPECIAL_TOKENS: usize = 3;
 
@@ -46,7 +50,7 @@ pub(super) struct Tokens {
     tokenizer: Tokenizer,
     cls: u32,
     sep: u32,
-    max_tokens: usize,
+    limit: usize,
 }
 
 impl Tokens {
@@ -56,7 +60,8 @@ impl Tokens {
     /// [`Error::Model`] when the file is no tokenizer, lacks `[CLS]` or `[SEP]`, or knows ids the model has no row for.
     pub(super) fn open(path: &Path, max_tokens: usize, vocabulary: usize) -> Result<Self> {
         let bytes = files::read(path, "the tokenizer")?;
-        let bad = |found: String| Error::Model(vec![Fault::new(path.display(), found)]);
+        let fault = |found: String, help: &str| Error::Model(vec![Fault::new(path.display(), found).help(help)]);
+        let bad = |found: String| fault(found, DAMAGED);
         // The crate reports most damage as an error, but has panicked on crafted files before (tokenizers issue 2094).
         let parsed = std::panic::catch_unwind(|| Tokenizer::from_bytes(&bytes));
         let mut tokenizer = match parsed {
@@ -67,18 +72,19 @@ impl Tokens {
         tokenizer.with_padding(None);
         // A text that spells "[SEP]" is text, never a control token.
         tokenizer.set_encode_special_tokens(true);
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| bad(format!("truncation cannot be switched off: {error}")))?;
+        tokenizer.with_truncation(None).map_err(|error| bad(format!("truncation cannot be switched off: {error}")))?;
         let id = |token: &str| {
-            tokenizer.token_to_id(token).ok_or_else(|| bad(format!("the special token {token} is not in the vocabulary")))
+            tokenizer
+                .token_to_id(token)
+                .ok_or_else(|| fault(format!("the special token {token} is not in the vocabulary"), FOREIGN))
         };
         let (cls, sep) = (id("[CLS]")?, id("[SEP]")?);
         let highest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
         if highest >= vocabulary {
-            return Err(bad(format!("token id {highest} has no embedding: config.json says vocab_size {vocabulary}")));
+            let found = format!("token id {highest} has no embedding: config.json says vocab_size {vocabulary}");
+            return Err(fault(found, FOREIGN));
         }
-        Ok(Self { digest: content_digest(&bytes), tokenizer, cls, sep, max_tokens })
+        Ok(Self { digest: content_digest(&bytes), tokenizer, cls, sep, limit: max_tokens })
     }
 
     /// Token ids of a prompt and a response, within the limit.
@@ -87,7 +93,7 @@ impl Tokens {
     /// [`Error::Model`] when the tokenizer fails on the text.
     pub(super) fn encode(&self, prompt: &str, response: &str) -> Result<Encoded> {
         let (prompt, response) = (self.plain(prompt)?, self.plain(response)?);
-        let budget = self.max_tokens - SPECIAL_TOKENS;
+        let budget = self.limit - SPECIAL_TOKENS;
         let kept_response = response.len().min(budget);
         let kept_prompt = prompt.len().min(budget - kept_response);
         let cut = Cut { prompt: prompt.len() - kept_prompt, response: response.len() - kept_response };

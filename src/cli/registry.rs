@@ -22,7 +22,8 @@ fn list(manifest: &Manifest, ui: &Ui) -> Result<u8> {
         ui.data(&json!(manifest).to_string())?;
         return Ok(0);
     }
-    let mut rows = vec![["objective", "weight", "test pairs", "accuracy", "95% interval", "head"].map(String::from).into()];
+    let mut rows =
+        vec![["objective", "weight", "test pairs", "accuracy", "95% interval", "head"].map(String::from).into()];
     for entry in &manifest.objectives {
         let quality = &entry.quality;
         let percent = |value: f64| format!("{:.1}%", 100.0 * value);

@@ -36,6 +36,18 @@ fn open_input(input: &Path) -> Result<Lines> {
     if input == Path::new("-") {
         return Ok(Lines::from_reader("standard input", Box::new(std::io::stdin())));
     }
+    if !input.is_file() {
+        let found = match (input.is_dir(), input.exists()) {
+            (true, _) => "this is a folder",
+            (false, true) => "this is not a regular file",
+            (false, false) => "this file does not exist",
+        };
+        return Err(Error::Usage(vec![
+            Fault::new(input.display(), found)
+                .accepts("a JSONL file, plain or gzip, or - for standard input")
+                .help("check the path, or give the rows to standard input: ensemble score -r REGISTRY < FILE"),
+        ]));
+    }
     Lines::open(input, "the responses to score")
 }
 
@@ -54,13 +66,17 @@ impl Stream<'_> {
     fn score_all(&mut self, lines: Lines) -> Result<()> {
         let name = lines.name().to_owned();
         for line in lines {
-            match self.parse(&line?, &name) {
-                Ok(row) => self.batch.push(row),
-                Err(_) if self.options.skip_bad => self.bad += 1,
+            let row = line.and_then(|line| match self.parse(&line, &name) {
+                Err(_) if self.options.skip_bad => Ok(None),
+                row => row.map(Some).map_err(with_hint),
+            });
+            match row {
+                Ok(Some(row)) => self.batch.push(row),
+                Ok(None) => self.bad += 1,
                 Err(error) => {
                     // The rows before the broken one are scored and written, so that the output says how far it came.
                     self.flush()?;
-                    return Err(with_hint(error));
+                    return Err(error);
                 }
             }
             if self.batch.len() == self.options.batch_size {
@@ -74,7 +90,8 @@ impl Stream<'_> {
     fn parse(&self, line: &Line, name: &str) -> Result<(Map<String, Value>, Item)> {
         let place = line.place(name);
         let object = parse_object(&line.text).map_err(|mut fault| {
-            fault.place = format!("{place}{}", if fault.place.is_empty() { String::new() } else { format!(", {}", fault.place) });
+            fault.place =
+                format!("{place}{}", if fault.place.is_empty() { String::new() } else { format!(", {}", fault.place) });
             Error::Data(vec![fault])
         })?;
         let item = parse_item(&object, &place)?;
@@ -110,8 +127,9 @@ fn describe(row: &mut Map<String, Value>, names: &[String], score: &Score) {
 fn with_hint(error: Error) -> Error {
     match error {
         Error::Data(mut faults) => {
-            if let Some(fault) = faults.last_mut().filter(|fault| fault.help.is_none()) {
-                fault.help = Some("mend the row, or count and skip such rows with --skip-bad".into());
+            if let Some(fault) = faults.last_mut() {
+                let help = fault.help.take().unwrap_or_else(|| "mend the row".to_owned());
+                fault.help = Some(format!("{help}; or count and skip such rows with --skip-bad"));
             }
             Error::Data(faults)
         }

@@ -19,8 +19,11 @@ pub(super) fn run(options: &TrainAllOptions, threads: usize, ui: &Ui) -> Result<
     let run = train_all(&config, threads, ui)?;
     if ui.json {
         let seconds: std::collections::BTreeMap<_, _> = run.seconds.iter().copied().collect();
-        ui.data(&json!({ "event": "done", "registry": run.registry, "report": run.report, "seconds": seconds,
-            "features": run.counts, "summary": run.summary }).to_string())?;
+        ui.data(
+            &json!({ "event": "done", "registry": run.registry, "report": run.report, "seconds": seconds,
+            "features": run.counts, "summary": run.summary })
+            .to_string(),
+        )?;
     }
     show(&run, ui);
     Ok(0)
@@ -34,7 +37,10 @@ fn show(run: &Run, ui: &Ui) {
         ui.note(&format!("every feature was cached: {} texts, nothing embedded", counts.texts));
     } else {
         let tokens = counts.embedded_tokens as f64 / rate.max(1e-9);
-        ui.note(&format!("embedded {} texts, {} tokens, {tokens:.0} tokens/s", counts.embedded, counts.embedded_tokens));
+        ui.note(&format!(
+            "embedded {} texts, {} tokens, {tokens:.0} tokens/s",
+            counts.embedded, counts.embedded_tokens
+        ));
     }
     if counts.cut_prompts > 0 || counts.cut_responses > 0 {
         let (prompts, responses) = (counts.cut_prompts, counts.cut_responses);
@@ -47,7 +53,9 @@ fn show(run: &Run, ui: &Ui) {
     let heading = ["objective", "test pairs", "accuracy", "95%", "longer wins", "log-loss", "ECE", "labels"];
     let mut rows: Vec<Vec<String>> = vec![heading.map(String::from).into()];
     rows.extend(run.summary.objectives.iter().map(table_row));
-    columns(&rows).iter().for_each(|line| ui.note(line));
+    for line in columns(&rows) {
+        ui.note(&line);
+    }
     ui.note("");
     for objective in &run.summary.objectives {
         ui.note(&format!("{}: {}", objective.name, objective.verdict()));
@@ -63,7 +71,8 @@ fn show(run: &Run, ui: &Ui) {
 
 fn table_row(objective: &ObjectiveSummary) -> Vec<String> {
     let percent = |value: f64| format!("{:.1}%", 100.0 * value);
-    let value = |estimate: Option<Estimate>| estimate.map_or_else(|| "–".to_owned(), |estimate| percent(estimate.value));
+    let value =
+        |estimate: Option<Estimate>| estimate.map_or_else(|| "–".to_owned(), |estimate| percent(estimate.value));
     let interval = |estimate: Estimate| format!("{} to {}", percent(estimate.low), percent(estimate.high));
     let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
     let longer = objective.baselines.iter().find(|baseline| baseline.name == LONGER_WINS);

@@ -47,6 +47,7 @@ impl Ui {
     ///
     /// # Errors
     /// [`Error::Io`] when standard output is closed or full.
+    #[expect(clippy::unused_self, reason = "printing goes through the one printer")]
     pub(super) fn data(&self, line: &str) -> Result<()> {
         writeln!(std::io::stdout().lock(), "{line}").map_err(|error| stdout_error(&error))
     }
@@ -57,9 +58,7 @@ impl Ui {
             eprintln!("{error}");
             return;
         }
-        let fault = |fault: &Fault| {
-            json!({ "place": fault.place, "found": fault.found, "accepted": fault.accepted, "help": fault.help })
-        };
+        let fault = |fault: &Fault| json!({ "place": fault.place, "found": fault.found, "accepted": fault.accepted, "help": fault.help });
         let faults: Vec<_> = error.faults().iter().map(fault).collect();
         println!("{}", json!({ "event": "error", "exit_code": error.exit_code(), "faults": faults }));
     }

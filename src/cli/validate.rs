@@ -13,8 +13,11 @@ pub(super) fn run(options: &ConfigOptions, ui: &Ui) -> Result<u8> {
     let config = config::load(&options.config, &options.overrides)?;
     let dataset = data::load(&config)?;
     let backbone = Backbone::open(&config.backbone)?;
-    let audits: Vec<_> =
-        dataset.objectives.iter().map(|objective| json!({ "name": objective.name, "audit": objective.audit })).collect();
+    let audits: Vec<_> = dataset
+        .objectives
+        .iter()
+        .map(|objective| json!({ "name": objective.name, "audit": objective.audit }))
+        .collect();
     if ui.json {
         ui.data(
             &json!({ "config": options.config, "texts": dataset.items.len(), "objectives": audits,
@@ -61,6 +64,10 @@ fn show_objective(objective: &ObjectivePairs, dataset: &Dataset, backbone: &Back
     let prompt = render_prompt(&chosen.prompt);
     let encoded = backbone.encode(&prompt, &chosen.response)?;
     ui.data(&format!("  example   prompt   {}", quote(&prompt)))?;
-    ui.data(&format!("            chosen   {} ({} tokens with the prompt)", quote(&chosen.response), encoded.ids.len()))?;
+    ui.data(&format!(
+        "            chosen   {} ({} tokens with the prompt)",
+        quote(&chosen.response),
+        encoded.ids.len()
+    ))?;
     ui.data(&format!("            rejected {}", quote(&rejected.response)))
 }

@@ -50,7 +50,10 @@ pub(super) fn parse(row: &Row) -> Result<Outcome, Fault> {
 fn side(row: &Row, field: &str) -> Result<Result<Side, &'static str>, Fault> {
     let value = row.value(field).ok_or_else(|| row.missing(field, LAYOUT))?;
     let text = row.text(field, value)?;
-    let turns = turns(text).ok_or_else(|| row.fault(field, "text that is not a transcript").accepts(LAYOUT))?;
+    let turns = turns(text).ok_or_else(|| {
+        let fault = row.fault(field, "text that is not a transcript").accepts(LAYOUT);
+        fault.help("for rows with a field `prompt`, say format: pairs")
+    })?;
     match turns.last() {
         Some(last) if last.role != Role::Assistant => return Ok(Err(NO_ASSISTANT)),
         Some(last) if last.content.is_empty() => return Ok(Err(EMPTY)),

@@ -16,16 +16,16 @@ const MAX_LINE_BYTES: usize = 8 << 20;
 const MAX_EXPANSION: u64 = 200;
 /// … once this many bytes came out of it.
 const FREE_EXPANSION_BYTES: u64 = 64 << 20;
-/// First bytes of files that are not JSONL, and what they are.
-const FOREIGN: [(&[u8], &str); 8] = [
-    (b"PAR1", "a Parquet file"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"\x28\xb5\x2f\xfd", "zstd-compressed"),
-    (b"\xfd7zXZ", "xz-compressed"),
-    (b"BZh", "bzip2-compressed"),
-    (b"ARROW1", "an Arrow file"),
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
+/// First bytes of files that are not JSONL, what they are, and what makes JSONL of them.
+const FOREIGN: [(&[u8], &str, &str); 8] = [
+    (b"PAR1", "a Parquet file", "convert it: pandas.read_parquet(FILE).to_json(NEW, orient=\"records\", lines=True)"),
+    (b"PK\x03\x04", "a zip archive", "unpack it: unzip FILE"),
+    (b"\x28\xb5\x2f\xfd", "zstd-compressed", "expand it: zstd -d FILE"),
+    (b"\xfd7zXZ", "xz-compressed", "expand it: xz -d FILE"),
+    (b"BZh", "bzip2-compressed", "expand it: bunzip2 FILE"),
+    (b"ARROW1", "an Arrow file", "convert it: pandas.read_feather(FILE).to_json(NEW, orient=\"records\", lines=True)"),
+    (b"\xff\xfe", "UTF-16 text", "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"),
+    (b"\xfe\xff", "UTF-16 text", "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"),
 ];
 
 type Source = Box<dyn Read + Send>;
@@ -126,10 +126,9 @@ impl Lines {
 
     /// Takes a byte order mark off the first line and refuses what is not text.
     fn check_start(&self, bytes: &mut Vec<u8>) -> Result<()> {
-        if let Some((_, kind)) = FOREIGN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        if let Some((_, kind, help)) = FOREIGN.iter().find(|(magic, ..)| bytes.starts_with(magic)) {
             let fault = Fault::new(&self.name, format!("this is {kind}"));
-            let accepted = "JSON lines in UTF-8, plain or gzip";
-            return Err(data(fault.accepts(accepted).help("convert the file")));
+            return Err(data(fault.accepts("JSON lines in UTF-8, plain or gzip").help(help)));
         }
         if bytes.starts_with(b"\xef\xbb\xbf") {
             bytes.drain(..3);

@@ -88,9 +88,10 @@ fn read_file(path: &Path, readers: &mut [Reader], pool: &mut Pool, faults: &mut 
             }
         }
         faults.truncate(MAX_FAULTS);
-        // A first row in no known format, or no object at all (CSV): the same would be said of every other row.
+        // A first row in no known format, or no whole object (CSV, indented): the same would be said of every other.
         let unknown_format = parsed.is_ok() && readers.iter().any(|reader| reader.format.is_none());
-        let no_objects = digests.len() == 1 && !line.text.trim_start().starts_with('{');
+        let text = line.text.trim();
+        let no_objects = digests.len() == 1 && (!text.starts_with('{') || text == "{");
         if faults.len() == MAX_FAULTS || unknown_format || no_objects {
             return Ok(());
         }

@@ -66,7 +66,8 @@ pub struct Item {
 impl Item {
     /// Digest of the item's whole content: equal items have equal keys.
     pub fn key(&self) -> Digest {
-        let prompt = self.prompt.iter().flat_map(|message| [message.role.word().as_bytes(), message.content.as_bytes()]);
+        let prompt =
+            self.prompt.iter().flat_map(|message| [message.role.word().as_bytes(), message.content.as_bytes()]);
         Digest::of_parts(prompt.chain([self.response.as_bytes()]))
     }
 

@@ -122,7 +122,8 @@ pub(super) fn side(row: &Row, field: &str, value: &Value, prompt: Option<&[Messa
         _ => completion,
     };
     if conversation.iter().skip(1).any(|message| message.role == Role::System) {
-        return Err(row.fault(field, "a system message that is not the conversation's first"));
+        let fault = row.fault(field, "a system message that is not the conversation's first");
+        return Err(fault.accepts("system messages in the first place only"));
     }
     let (prompt, response, joined) = join_turns(conversation);
     row.has_user(field, &prompt)?;

@@ -13,6 +13,10 @@ use crate::error::{Error, Fault, Result, did_you_mean, quote};
 /// The layouts of a row to score.
 const ITEM_LAYOUTS: &str = "`prompt` (text or messages) with `response` (text or a list of one assistant message); \
                             or `messages` that end with the assistant's";
+/// What a message must be.
+const VISIBLE: &str = "text that is not only white space";
+/// How the message on a repeated key begins.
+const TWICE: &str = "one object has twice the key";
 const ROLES: [(&str, Role); 7] = [
     ("system", Role::System),
     ("user", Role::User),
@@ -44,11 +48,23 @@ fn not_json(text: &str, error: &serde_json::Error) -> Fault {
     let message = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
     let one_line = !text.trim_end().contains('\n');
     let place = if one_line { format!("column {column}") } else { format!("line {line}, column {column}") };
-    let fault = Fault::new(place, format!("cannot be read as JSON: {message}")).accepts("one whole object");
-    if error.is_eof() && one_line {
-        return fault.help("convert a file of indented objects with `jq -c .`");
+    let fault = |found: &str| Fault::new(&place, format!("cannot be read as JSON: {found}"));
+    if !text.trim_start().starts_with('{') {
+        let help = "convert the file to JSON lines: one object a line, its fields named";
+        return fault("it does not begin with {").accepts("a JSON object on every line").help(help);
     }
-    fault
+    match message {
+        _ if error.is_eof() => fault("it ends before the object does")
+            .accepts("one whole object on the line")
+            .help("mend the line; for a file of indented objects: `jq -c . FILE > FILE.jsonl`"),
+        "expected value" => {
+            fault("no value begins here").accepts("what JSON has: a number, text in double quotes, null")
+        }
+        "trailing characters" => fault("trailing characters after the object").accepts("one object on the line"),
+        "number out of range" => fault(message).accepts("a number that fits 64-bit floating point, up to 1.8e308"),
+        _ if message.starts_with(TWICE) => fault(message).accepts("every key once"),
+        _ => fault(message).accepts("one whole object on the line"),
+    }
 }
 
 /// Builds a [`Value`] with every key checked.
@@ -109,7 +125,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut object = Map::new();
         while let Some(key) = access.next_key::<String>()? {
             if object.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key {} stands twice in one object", quote(&key))));
+                return Err(A::Error::custom(format!("{TWICE} {}", quote(&key))));
             }
             let value = access.next_value_seed(Strict)?;
             object.insert(key, value);
@@ -143,7 +159,11 @@ fn item(row: &Row) -> Result<Item, Fault> {
         }
         (None, Some(_), _) => Err(row.missing("prompt", ITEM_LAYOUTS)),
         (Some(_), None, _) => Err(row.missing("response", ITEM_LAYOUTS)),
-        (None, None, None) => Err(row.missing("messages", ITEM_LAYOUTS)),
+        (None, None, None) => {
+            let names: Vec<String> = row.object.keys().take(20).map(|name| quote(name)).collect();
+            let has = if names.is_empty() { "it is empty".to_owned() } else { format!("it has {}", names.join(", ")) };
+            Err(Fault::new(row.place, format!("a row with nothing to score; {has}")).accepts(ITEM_LAYOUTS))
+        }
     }
 }
 
@@ -151,7 +171,7 @@ fn item(row: &Row) -> Result<Item, Fault> {
 fn split_item(row: &Row, field: &str, mut messages: Vec<Message>) -> Result<Item, Fault> {
     let response = messages.pop().map(|message| message.content).unwrap_or_default();
     if response.trim().is_empty() {
-        return Err(row.fault(field, "the response is empty").accepts("text that is not only white space"));
+        return Err(row.fault(field, "the response is empty").accepts(VISIBLE));
     }
     row.has_user(field, &messages)?;
     Ok(Item { prompt: messages, response })
@@ -215,7 +235,7 @@ impl<'a> Row<'a> {
             other => return Err(self.fault(field, kind(other)).accepts("text or a list of messages")),
         };
         match messages.last() {
-            Some(last) if last.content.trim().is_empty() => Err(self.fault(field, "empty text")),
+            Some(last) if last.content.trim().is_empty() => Err(self.fault(field, "empty text").accepts(VISIBLE)),
             Some(last) if last.role == Role::Assistant => Err(self
                 .fault(field, "the prompt ends with the assistant's message")
                 .accepts("a prompt that ends with the user's message")),
@@ -230,10 +250,10 @@ impl<'a> Row<'a> {
             let name = format!("{field}[{index}]");
             let message = self.message(&name, value)?;
             if message.role == Role::System && index > 0 {
-                return Err(self.fault(&name, "a system message that is not the first"));
+                return Err(self.fault(&name, "a system message").accepts("system messages in the first place only"));
             }
             if message.content.trim().is_empty() && index + 1 < list.len() {
-                return Err(self.fault(&name, "an empty message"));
+                return Err(self.fault(&name, "an empty message").accepts(VISIBLE));
             }
             messages.push(message);
         }
@@ -344,8 +364,8 @@ mod tests {
     #[test]
     fn what_a_json_value_would_let_pass_is_refused() {
         for (text, expected) in [
-            (r#"{"a":1,"a":2}"#, "the key \"a\" stands twice"),
-            (r#"{"a":[{"b":1,"b":1}]}"#, "the key \"b\" stands twice"),
+            (r#"{"a":1,"a":2}"#, "twice the key \"a\""),
+            (r#"{"a":[{"b":1,"b":1}]}"#, "twice the key \"b\""),
             (r#"{"a":1e999}"#, "number out of range"),
             (r#"{"a":1,}"#, "column 8: cannot be read as JSON: trailing comma"),
             (r#"{"a":"\ud800"}"#, "hex escape"),

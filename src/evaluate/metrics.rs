@@ -1,7 +1,6 @@
 //! Accuracy, losses, calibration and the shape of a list of scores.
 //!
 //! Intervals come from [`super::intervals`]; correlations stand in [`super::agreement`].
-#![allow(clippy::cast_sign_loss, reason = "a bin or place is never negative, and a cast from a float saturates")]
 
 use super::Outcome;
 use super::intervals::{Estimate, clustered_mean, wilson};

@@ -8,7 +8,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{
-    Column, DataFrame, Float32Type, IntoColumn, ListBuilderTrait, ListPrimitiveChunkedBuilder, NamedFrom, DataType,
+    Column, DataFrame, DataType, Float32Type, IntoColumn, ListBuilderTrait, ListPrimitiveChunkedBuilder, NamedFrom,
     ParquetCompression, ParquetReader, ParquetWriter, PolarsResult, SerReader, Series,
 };
 
@@ -61,7 +61,9 @@ impl Store {
                 continue;
             }
             match self.parse(bytes) {
-                Ok(rows) => found.extend(rows.into_iter().filter(|row| wanted.contains(&row.key)).map(|row| (row.key, row))),
+                Ok(rows) => {
+                    found.extend(rows.into_iter().filter(|row| wanted.contains(&row.key)).map(|row| (row.key, row)));
+                }
                 Err(_) => damaged += 1,
             }
         }
@@ -87,7 +89,9 @@ impl Store {
             count * self.width,
             DataType::Float32,
         );
-        rows.iter().for_each(|row| vectors.append_slice(&row.vector));
+        for row in rows {
+            vectors.append_slice(&row.vector);
+        }
         let numbers = |name: &str, pick: fn(&Row) -> u32| -> Column {
             Series::new(name.into(), rows.iter().map(pick).collect::<Vec<u32>>()).into_column()
         };
@@ -108,9 +112,8 @@ impl Store {
     fn parse(&self, bytes: Vec<u8>) -> PolarsResult<Vec<Row>> {
         let mut frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
         frame.rechunk_mut();
-        let numbers = |name: &str| -> PolarsResult<Vec<u32>> {
-            Ok(frame.column(name)?.u32()?.into_no_null_iter().collect())
-        };
+        let numbers =
+            |name: &str| -> PolarsResult<Vec<u32>> { Ok(frame.column(name)?.u32()?.into_no_null_iter().collect()) };
         let (tokens, cut_prompt, cut_response) = (numbers("tokens")?, numbers("cut_prompt")?, numbers("cut_response")?);
         let inner = frame.column("vector")?.list()?.get_inner();
         let values = inner.f32()?.cont_slice()?;

@@ -57,7 +57,7 @@ impl Cholesky {
         let size = self.size;
         let (above, current) = self.lower.split_at_mut(row * size);
         for column in start..end.min(row) {
-            let other = &above[column * size..column * size + column + 1];
+            let other = &above[column * size..=column * size + column];
             let rest = current[column] - dot(&current[start..column], &other[start..column]);
             current[column] = rest / other[column];
         }
@@ -80,7 +80,7 @@ impl Cholesky {
         let product = panel.t().and_then(|transposed| panel.matmul(&transposed)).ok()?;
         let product = product.flatten_all().and_then(|flat| flat.to_vec1::<f64>()).ok()?;
         for (row, share) in (end..size).zip(product.chunks_exact(size - end)) {
-            let line = &mut self.lower[row * size + end..row * size + row + 1];
+            let line = &mut self.lower[row * size + end..=row * size + row];
             add_scaled(line, -1.0, &share[..line.len()]);
         }
         Some(())
@@ -91,11 +91,11 @@ impl Cholesky {
         let size = self.size;
         let mut solution = right.to_vec();
         for row in 0..size {
-            let line = &self.lower[row * size..row * size + row + 1];
+            let line = &self.lower[row * size..=row * size + row];
             solution[row] = (solution[row] - dot(&line[..row], &solution[..row])) / line[row];
         }
         for row in (0..size).rev() {
-            let line = &self.lower[row * size..row * size + row + 1];
+            let line = &self.lower[row * size..=row * size + row];
             solution[row] /= line[row];
             let value = solution[row];
             add_scaled(&mut solution[..row], -value, &line[..row]);

@@ -9,7 +9,7 @@ mod lbfgs;
 mod linear_algebra;
 mod newton;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 pub use bradley_terry::Problem;
 pub use cross_validation::choose_l2;
@@ -111,16 +111,16 @@ pub fn fit(features: &Features, comparisons: &[Comparison], settings: &FitSettin
 /// A deviation below a millionth of the column's size is set to 0: some encoders have output columns whose layer norm
 /// weight is about 1e-33, and dividing by their spread would blow rounding noise up to full size.
 fn moments(features: &Features, comparisons: &[Comparison]) -> (Vec<f64>, Vec<f64>) {
-    let used: BTreeMap<usize, ()> =
-        comparisons.iter().flat_map(|comparison| [(comparison.chosen, ()), (comparison.rejected, ())]).collect();
+    let used: BTreeSet<usize> =
+        comparisons.iter().flat_map(|comparison| [comparison.chosen, comparison.rejected]).collect();
     let (count, width) = (used.len().max(1) as f64, features.width());
     let (mut means, mut squares, mut sizes) = (vec![0f64; width], vec![0f64; width], vec![0f64; width]);
-    for &row in used.keys() {
+    for &row in &used {
         for (mean, value) in means.iter_mut().zip(features.row(row)) {
             *mean += f64::from(*value) / count;
         }
     }
-    for &row in used.keys() {
+    for &row in &used {
         for (column, value) in features.row(row).iter().enumerate() {
             let value = f64::from(*value);
             squares[column] += (value - means[column]).powi(2) / count;

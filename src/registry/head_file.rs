@@ -63,7 +63,7 @@ impl StoredHead {
                 let (found, shape) = (tensor.dtype(), tensor.shape());
                 return Err(format!("{name} is {found:?} {shape:?}; the backbone asks for F64 [{length}]"));
             }
-            let number = |bytes: &[u8]| bytes.try_into().map(f64::from_le_bytes).unwrap_or(f64::NAN);
+            let number = |bytes: &[u8]| bytes.try_into().map_or(f64::NAN, f64::from_le_bytes);
             Ok(tensor.data().chunks_exact(8).map(number).collect())
         };
         let head = Self {

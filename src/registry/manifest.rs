@@ -142,9 +142,15 @@ impl Manifest {
             created_by: String,
         }
         let damaged = |error: serde_json::Error| {
+            let (line, column, message) = (error.line(), error.column(), error.to_string());
+            let message = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
+            let message = if error.is_eof() { "it ends too early" } else { message };
             Error::Registry(vec![
-                Fault::new(path.display(), format!("not a manifest this build reads: {error}"))
-                    .help("the file is damaged or was edited by hand: train again"),
+                Fault::new(
+                    format!("{}:{line}:{column}", path.display()),
+                    format!("not a manifest this build reads: {message}"),
+                )
+                .help("the file is damaged or was edited by hand: train again"),
             ])
         };
         let header: Header = serde_json::from_str(text).map_err(damaged)?;

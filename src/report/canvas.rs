@@ -2,7 +2,6 @@
 //!
 //! Everything is drawn with the same calls on the SVG and the PNG backend, so the two agree. Colours that the page's
 //! style sheet swaps in dark mode are the named greys here. What is drawn is the business of [`super::plots`].
-#![allow(clippy::cast_sign_loss, reason = "sizes are never negative, and a cast from a float saturates")]
 
 use std::sync::Once;
 

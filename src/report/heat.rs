@@ -1,7 +1,6 @@
 //! The table of rank correlations as coloured cells with their numbers: one of the charts of [`super::plots`].
 //!
 //! Columns carry the row numbers instead of names, so that long names and many objectives fit a telephone.
-#![allow(clippy::cast_sign_loss, reason = "a mix of two bytes is a byte")]
 
 use plotters::prelude::{DrawingBackend, RGBColor};
 

@@ -2,7 +2,6 @@
 //!
 //! A [`Chart`] knows its size and draws itself on any backend; [`figures`] says which charts make up which figure.
 //! Surface, scales and axes are [`super::canvas`]; the numbers come from the summary and are not judged here.
-#![allow(clippy::cast_sign_loss, reason = "sizes are never negative, and a cast from a float saturates")]
 
 use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
 

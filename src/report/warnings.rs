@@ -264,10 +264,15 @@ fn poor_calibration(objective: &ObjectiveSummary) -> Option<Warning> {
     Some(Warning::PoorCalibration { objective: objective.name.clone(), ece, overconfident: excess > 0.0 })
 }
 
+/// Pairs that nobody ordered are no loss: rated answers that tie make none.
+const NO_COMPARISON: [&str; 4] =
+    ["equal scores", "scores closer than min_gap", "not equal on the rule's score", "equal numbers of words"];
+
 fn many_dropped(objective: &ObjectiveSummary) -> Option<Warning> {
-    let (rows, reasons) = (objective.audit.rows, &objective.audit.dropped);
-    let dropped: usize = reasons.values().sum();
-    let (reason, _) = reasons.iter().max_by_key(|(_, count)| **count)?;
+    let rows = objective.audit.rows;
+    let lost = || objective.audit.dropped.iter().filter(|(reason, _)| !NO_COMPARISON.contains(&reason.as_str()));
+    let dropped: usize = lost().map(|(_, count)| count).sum();
+    let (reason, _) = lost().max_by_key(|(_, count)| **count)?;
     (dropped as f64 > MANY_DROPPED * rows as f64 && rows > 0).then(|| Warning::ManyDropped {
         objective: objective.name.clone(),
         dropped,

@@ -49,7 +49,7 @@ pub(super) fn short(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
         UNDEFINED.to_owned()
-    } else if size != 0.0 && !(1e-3..1e5).contains(&size) {
+    } else if size != 0.0 && !(1e-3..1e4).contains(&size) {
         let text = format!("{value:.1e}").replace(".0e", "e");
         text.replace('-', "\u{2212}")
     } else {

@@ -94,19 +94,14 @@ fn fit_one(
     features: &Features,
 ) -> Result<TrainedHead> {
     let started = Instant::now();
-    let settings = FitSettings {
-        l2: objective.head.l2,
-        l2_grid: objective.head.l2_grid.clone(),
-        folds: objective.head.folds,
-    };
+    let settings =
+        FitSettings { l2: objective.head.l2, l2_grid: objective.head.l2_grid.clone(), folds: objective.head.folds };
     let training = comparisons(&pairs.pairs, Split::Train);
     let fitted = fit(features, &training, &settings)?;
     let uncalibrated: Vec<f64> = (0..features.rows()).map(|row| fitted.head.score(features.row(row))).collect();
     let temperature = temperature(&pairs.pairs, &uncalibrated)?;
-    let references: Vec<f64> = items_of(&pairs.pairs, Split::Calibration)
-        .into_iter()
-        .map(|item| uncalibrated[item] / temperature)
-        .collect();
+    let references: Vec<f64> =
+        items_of(&pairs.pairs, Split::Calibration).into_iter().map(|item| uncalibrated[item] / temperature).collect();
     let normalizer = Normalizer::fit(objective.normalizer, &references)?;
     let scorer = Scorer::new(fitted.head.clone(), temperature, normalizer.clone());
     let scores = (0..features.rows()).map(|row| scorer.score(features.row(row))).collect();

@@ -55,7 +55,7 @@ pub fn train_all(config: &Config, threads: usize, progress: &dyn Progress) -> Re
     clock.lap("features");
     let heads = fit_on_threads(config, &dataset, &features, threads, progress)?;
     clock.lap("heads");
-    let summary = summarise::summarise(config, &backbone, &dataset, &features, &heads, counts);
+    let summary = summarise::summarise(config, &backbone, &dataset, &heads, counts);
     publish(config, &backbone, &dataset, &heads, &summary)?;
     clock.lap("registry");
     progress.start("report", 1);
@@ -155,7 +155,8 @@ fn publish(
     heads: &[TrainedHead],
     summary: &RunSummary,
 ) -> Result<Manifest> {
-    let objectives = (0..heads.len()).map(|index| objective_entry(config, dataset, &heads[index], &summary.objectives[index], index));
+    let objectives = (0..heads.len())
+        .map(|index| objective_entry(config, dataset, &heads[index], &summary.objectives[index], index));
     let manifest = Manifest {
         format: FORMAT,
         created_by: summary.created_by.clone(),

@@ -11,7 +11,7 @@ use crate::data::{Audit, Dataset, Item, ObjectivePairs, Pair, Split};
 use crate::evaluate::{
     Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability, spearman,
 };
-use crate::features::{Counts, Features};
+use crate::features::Counts;
 use crate::report::{
     AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, GroupAccuracy, LONGER_WINS,
     ObjectiveSummary, RunSummary, SHORTER_WINS, SplitSize,
@@ -24,7 +24,6 @@ pub(super) fn summarise(
     config: &Config,
     backbone: &Backbone,
     dataset: &Dataset,
-    features: &Features,
     heads: &[TrainedHead],
     counts: Counts,
 ) -> RunSummary {
@@ -43,7 +42,7 @@ pub(super) fn summarise(
     RunSummary {
         name: config.name.clone(),
         created_by: concat!("ensemble ", env!("CARGO_PKG_VERSION")).to_owned(),
-        backbone: backbone_summary(config, backbone, features, counts),
+        backbone: backbone_summary(config, backbone, counts),
         objectives,
         combined: combined_summary(config, dataset, heads, &test_items),
         correlations: correlations(heads, &test_items),
@@ -58,7 +57,7 @@ fn next_command(config: &Config) -> String {
     format!("ensemble score --registry {} responses.jsonl", registry.display())
 }
 
-fn backbone_summary(config: &Config, backbone: &Backbone, features: &Features, counts: Counts) -> BackboneSummary {
+fn backbone_summary(config: &Config, backbone: &Backbone, counts: Counts) -> BackboneSummary {
     let layers: Vec<String> = config.backbone.layers.iter().map(ToString::to_string).collect();
     BackboneSummary {
         path: crate::files::relative(std::path::Path::new("."), backbone.path()).display().to_string(),
@@ -66,7 +65,7 @@ fn backbone_summary(config: &Config, backbone: &Backbone, features: &Features, c
         architecture: backbone.architecture().to_owned(),
         layers: layers.join(", "),
         pooling: word(&config.backbone.pooling),
-        width: features.width(),
+        width: backbone.width(),
         max_tokens: config.backbone.max_tokens,
         texts: counts.texts,
         tokens: counts.tokens as usize,
@@ -196,7 +195,13 @@ fn audit_summary(audit: &Audit) -> AuditSummary {
             .iter()
             .map(|source| {
                 let how = if source.detected { "detected" } else { "as configured" };
-                format!("{} ({}, {how}, {} rows, {} pairs)", source.path, word(&source.format), source.rows, source.pairs)
+                format!(
+                    "{} ({}, {how}, {} rows, {} pairs)",
+                    source.path,
+                    word(&source.format),
+                    source.rows,
+                    source.pairs
+                )
             })
             .collect(),
     }

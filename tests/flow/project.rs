@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A temporary folder with the quickstart's config, objectives and data; the backbone is the repository's.
-pub struct Project {
+pub(crate) struct Project {
     folder: tempfile::TempDir,
 }
 
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -21,7 +21,7 @@ fn command() -> Command {
 }
 
 impl Project {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for part in ["configs", "objectives", "data/quickstart"] {
             std::fs::create_dir_all(folder.path().join(part)).expect("created");
@@ -38,16 +38,16 @@ impl Project {
         Self { folder }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         command().args(arguments).current_dir(self.folder.path()).output().expect("the binary runs")
     }
 
     /// Trains the quickstart with further arguments; panics with its output when it fails. Returns standard error.
-    pub fn train(&self, arguments: &[&str]) -> String {
+    pub(crate) fn train(&self, arguments: &[&str]) -> String {
         let output = self.run(&[&["train-all", "configs/quickstart.yaml"], arguments].concat());
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{text}");
@@ -55,7 +55,7 @@ impl Project {
     }
 
     /// Scores `input` from standard input.
-    pub fn score(&self, input: &str, arguments: &[&str]) -> Output {
+    pub(crate) fn score(&self, input: &str, arguments: &[&str]) -> Output {
         let mut child = command()
             .args([&["score", "--registry", "registry/quickstart"], arguments].concat())
             .current_dir(self.folder.path())
@@ -76,7 +76,7 @@ impl Project {
     }
 
     /// The files under `folder` with their bytes.
-    pub fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
         collect(&self.path(folder), &mut files);
         files
@@ -96,7 +96,7 @@ fn collect(folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
 }
 
 /// The responses of the sample data as rows to score.
-pub fn rows_to_score(count: usize) -> Vec<String> {
+pub(crate) fn rows_to_score(count: usize) -> Vec<String> {
     let text = std::fs::read_to_string(repository().join("data/quickstart/rated.jsonl")).expect("data");
     text.lines().take(count).map(str::to_owned).collect()
 }

@@ -1,4 +1,5 @@
 //! Real preference data, where `ENSEMBLE_DATA` names its folder; without it these tests say so and end.
+#![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
 use std::path::PathBuf;
 

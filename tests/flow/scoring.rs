@@ -19,7 +19,8 @@ fn lines(output: &std::process::Output) -> Vec<serde_json::Value> {
 #[test]
 fn output_keeps_order_fields_and_weights() {
     let project = trained();
-    let row = |id: usize| format!(r#"{{"id": {id}, "prompt": "Count to {id}", "response": "{}"}}"#, "one ".repeat(id + 1));
+    let row =
+        |id: usize| format!(r#"{{"id": {id}, "prompt": "Count to {id}", "response": "{}"}}"#, "one ".repeat(id + 1));
     let input: Vec<String> = (0..40).map(row).collect();
     let output = project.score(&input.join("\n"), &["--keep", "id", "--batch-size", "16"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

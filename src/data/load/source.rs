@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
         let fault = Fault::new(self.source.path.display(), found).accepts(shown.join(", "));
         match did_you_mean(field, &names) {
             Some(near) => fault.help(format!("did you mean {}?", quote(near))),
-            None => fault,
+            None => fault.help("name a field that the rows have, or take the key out of the source"),
         }
     }
 }
