@@ -220,8 +220,11 @@ fn open_backbone(folder: &Path, manifest: &Manifest) -> Result<Backbone> {
     }
     Err(Error::Registry(vec![
         Fault::new(
-            config.path.display(),
-            format!("another backbone than the heads were trained on: its fingerprint is {}", &found[..12]),
+            files::shown(&config.path),
+            format!(
+                "another backbone, or other settings of it, than the heads were trained on: fingerprint {}",
+                &found[..12]
+            ),
         )
         .accepts(entry.fingerprint.get(..12).unwrap_or(&entry.fingerprint))
         .help("restore the model folder, or train again on this one"),

@@ -63,9 +63,7 @@ impl fmt::Debug for Digest {
 fn fault(path: &Path, doing: &str, purpose: &str, error: &std::io::Error) -> Fault {
     let fault = Fault::new(path.display(), format!("cannot {doing} {purpose}: {error}"));
     match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            fault.help("check the path; relative paths in a config start at the config's folder")
-        }
+        std::io::ErrorKind::NotFound => fault.help("check the path"),
         std::io::ErrorKind::PermissionDenied => fault.help("give this user the right to it, or choose another path"),
         std::io::ErrorKind::StorageFull => fault.help("free some space or choose another output folder"),
         _ => fault,
@@ -214,6 +212,16 @@ pub fn absolute(path: &Path) -> PathBuf {
     whole
 }
 
+/// A path as a person would write it here: relative to the current folder where it lies inside, absolute elsewhere.
+pub fn shown(path: &Path) -> String {
+    let (whole, here) = (absolute(path), absolute(Path::new(".")));
+    match whole.strip_prefix(&here) {
+        Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
+        Ok(inside) => inside.display().to_string(),
+        Err(_) => whole.display().to_string(),
+    }
+}
+
 /// The way from the folder `from` to `to`, with `..` where needed, so that a folder tree can be moved as a whole.
 pub fn relative(from: &Path, to: &Path) -> PathBuf {
     let (from, to) = (absolute(from), absolute(to));
@@ -251,5 +259,12 @@ mod tests {
         assert_eq!(relative(Path::new("/a/b/c"), Path::new("/a/d/e")), Path::new("../../d/e"));
         assert_eq!(relative(Path::new("/a/b"), Path::new("/a/b")), Path::new("."));
         assert_eq!(absolute(Path::new("/a/../b/./c")), Path::new("/b/c"));
+    }
+
+    #[test]
+    fn shown_paths_are_short_inside_the_current_folder() {
+        assert_eq!(shown(&absolute(Path::new("some/../file"))), "file");
+        assert_eq!(shown(Path::new(".")), ".");
+        assert_eq!(shown(Path::new("/nowhere/file")), "/nowhere/file");
     }
 }

@@ -157,6 +157,7 @@ impl RawConfig {
             return Err(vec![Fault::new(place(path, "model_type"), found).accepts("bert").help(help)]);
         }
         let mut faults = size_faults(path, &value);
+        faults.extend(type_faults(path, &value));
         match serde_json::from_value::<Self>(value) {
             Ok(raw) => {
                 faults.extend(raw.faults(path));
@@ -164,9 +165,7 @@ impl RawConfig {
                     return Ok(raw);
                 }
             }
-            Err(error) if faults.is_empty() => {
-                faults.push(Fault::new(path.display(), format!("a field is of another type: {error}")));
-            }
+            Err(error) if faults.is_empty() => faults.push(Fault::new(path.display(), error)),
             Err(_) => {}
         }
         if let Some(last) = faults.last_mut() {
@@ -222,11 +221,38 @@ fn size_faults(path: &Path, value: &Value) -> Vec<Fault> {
         let found = match value.get(field) {
             None | Some(Value::Null) => "missing".to_owned(),
             Some(size) if size.as_u64().is_some_and(|size| (1..=*most).contains(&size)) => return None,
-            Some(other) => format!("found {other}"),
+            Some(other) => format!("found {}", shown(other)),
         };
         Some(Fault::new(place(path, field), found).accepts(format!("a whole number from 1 to {most}")))
     };
     SIZES.iter().filter_map(fault).collect()
+}
+
+/// A value as the file has it, cut where it is long.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string().chars().take(80).collect(), quote)
+}
+
+/// The fields that may be left out, but not be of another type.
+fn type_faults(path: &Path, value: &Value) -> Vec<Fault> {
+    let fields = [
+        ("hidden_act", "text"),
+        ("type_vocab_size", "a whole number"),
+        ("layer_norm_eps", "a number"),
+        ("position_embedding_type", "text or null"),
+    ];
+    let fits = |field: &str, value: &Value| match field {
+        "type_vocab_size" => value.is_u64(),
+        "layer_norm_eps" => value.is_number(),
+        "position_embedding_type" => value.is_string() || value.is_null(),
+        _ => value.is_string(),
+    };
+    let fault = |(field, accepted): (&str, &str)| {
+        let other = value.get(field).filter(|value| !fits(field, value))?;
+        let found = format!("found {}", shown(other));
+        Some(Fault::new(place(path, field), found).accepts(accepted))
+    };
+    fields.into_iter().filter_map(fault).collect()
 }
 
 fn activation(name: &str) -> Option<HiddenAct> {

@@ -16,7 +16,7 @@ pub use tokens::{Cut, Encoded};
 
 use crate::config::{BackboneConfig, Pooling};
 use crate::error::{Error, Fault, Result};
-use crate::files::Digest;
+use crate::files::{self, Digest};
 use encoder::Encoder;
 use tokens::Tokens;
 
@@ -40,7 +40,7 @@ impl Backbone {
     /// [`Error::Model`] when a file is missing or damaged, tensors have other shapes than the configuration says, a
     /// weight is not finite, or the asked-for layers or length do not exist; [`Error::Io`] when a file is unreadable.
     pub fn open(config: &BackboneConfig) -> Result<Self> {
-        let folder = locate::locate(&config.path)?;
+        let folder = locate::locate(Path::new(&files::shown(&config.path)))?;
         let model = encoder::EncoderConfig::read(&folder.config)?;
         let layers = resolve_layers(config, &model)?;
         check_max_tokens(config, &model)?;
@@ -102,7 +102,7 @@ impl Backbone {
             return Ok(features);
         }
         Err(Error::Numeric(vec![
-            Fault::new(self.config.path.display(), "the backbone gave a feature that is not a finite number")
+            Fault::new(files::shown(&self.config.path), "the backbone gave a feature that is not a finite number")
                 .help("the weights may be damaged, or made for another precision: fetch the model again"),
         ]))
     }
@@ -136,7 +136,7 @@ fn resolve_layers(config: &BackboneConfig, model: &encoder::EncoderConfig) -> Re
     let count = model.num_hidden_layers as i64;
     let resolve = |layer: i64| if layer < 0 { count + 1 + layer } else { layer };
     let bad: Vec<i64> = config.layers.iter().copied().filter(|&layer| !(0..=count).contains(&resolve(layer))).collect();
-    let place = format!("backbone.layers of {}", config.path.display());
+    let place = format!("backbone.layers of {}", files::shown(&config.path));
     if !bad.is_empty() {
         return Err(Error::Model(vec![
             Fault::new(place, format!("the model has no layer {}", list(&bad)))
@@ -163,7 +163,7 @@ fn check_max_tokens(config: &BackboneConfig, model: &encoder::EncoderConfig) -> 
     if config.max_tokens <= model.max_position_embeddings {
         return Ok(());
     }
-    let place = format!("backbone.max_tokens of {}", config.path.display());
+    let place = format!("backbone.max_tokens of {}", files::shown(&config.path));
     Err(Error::Model(vec![
         Fault::new(place, format!("{} is more than the model has positions for", config.max_tokens))
             .accepts(format!("at most {}", model.max_position_embeddings))

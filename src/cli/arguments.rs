@@ -31,8 +31,12 @@ pub struct Global {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Worker threads; by default one per core. Results do not depend on it
-    #[arg(long, global = true, value_name = "N", env = "ENSEMBLE_THREADS")]
+    #[arg(long, global = true, value_name = "N", env = "ENSEMBLE_THREADS", value_parser = whole_number)]
     pub threads: Option<usize>,
+}
+
+fn whole_number(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "accepted: a whole number from 1".to_owned())
 }
 
 /// The commands.
@@ -112,7 +116,7 @@ pub struct ScoreOptions {
     #[arg(long, value_name = "FIELD")]
     pub keep: Vec<String>,
     /// Rows scored together; scores do not depend on it
-    #[arg(long, default_value_t = 256, value_name = "N")]
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = whole_number)]
     pub batch_size: usize,
 }
 

@@ -1,7 +1,5 @@
 //! `ensemble init`: a runnable example, written from files built into the program.
 
-use std::path::Path;
-
 use super::arguments::InitOptions;
 use super::ui::Ui;
 use crate::error::{Error, Fault, Result};
@@ -42,8 +40,8 @@ pub(super) fn run(options: &InitOptions, ui: &Ui) -> Result<u8> {
         files::write_atomic(&folder.join(name), &named_demo(name, content))?;
     }
     let config = folder.join("configs/demo.yaml");
-    ui.note(&format!("wrote {} files to {}", FILES.len(), shown(folder)));
-    ui.note(&format!("next: ensemble train-all {}", shown(&config)));
+    ui.note(&format!("wrote {} files to {}", FILES.len(), folder.display()));
+    ui.note(&format!("next: ensemble train-all {}", config.display()));
     Ok(0)
 }
 
@@ -53,8 +51,4 @@ fn named_demo(name: &str, content: &[u8]) -> Vec<u8> {
         return String::from_utf8_lossy(content).replace("name: quickstart", "name: demo").into_bytes();
     }
     content.to_vec()
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

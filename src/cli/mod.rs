@@ -20,8 +20,7 @@ use clap::{CommandFactory, Parser};
 
 pub use arguments::{Arguments, Command};
 
-use crate::error::{Error, Fault, Result};
-use crate::files;
+use crate::error::Result;
 use ui::Ui;
 
 /// Runs the program on the process's own arguments.
@@ -43,13 +42,7 @@ pub fn run() -> ExitCode {
 
 /// The command's exit code: 0 success, 1 a check said no.
 fn dispatch(arguments: &Arguments, ui: &Ui) -> Result<u8> {
-    let threads = match arguments.global.threads {
-        Some(0) => {
-            return Err(Error::Usage(vec![Fault::new("--threads", "0 threads cannot work").accepts("1 or more")]));
-        }
-        Some(threads) => threads,
-        None => crate::ensemble::default_threads(),
-    };
+    let threads = arguments.global.threads.unwrap_or_else(crate::ensemble::default_threads);
     match &arguments.command {
         Command::Init(options) => init::run(options, ui),
         Command::Validate(options) => validate::run(options, ui),
@@ -59,16 +52,5 @@ fn dispatch(arguments: &Arguments, ui: &Ui) -> Result<u8> {
         Command::Registry(options) => registry::run(options, ui),
         Command::Schema(options) => schema::run(options, ui),
         Command::Completions(options) => completions::run(options, Arguments::command(), ui),
-    }
-}
-
-/// A path relative to the current folder where that is shorter, for messages.
-fn shown(path: &std::path::Path) -> String {
-    let absolute = files::absolute(path);
-    let here = files::absolute(std::path::Path::new("."));
-    match absolute.strip_prefix(&here) {
-        Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
-        Ok(inside) => inside.display().to_string(),
-        Err(_) => absolute.display().to_string(),
     }
 }

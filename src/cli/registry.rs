@@ -8,6 +8,7 @@ use super::arguments::{RegistryAction, RegistryOptions};
 use super::ui::{Ui, columns};
 use crate::ensemble::Ensemble;
 use crate::error::Result;
+use crate::files;
 use crate::registry::{Manifest, read_manifest};
 
 pub(super) fn run(options: &RegistryOptions, ui: &Ui) -> Result<u8> {
@@ -44,7 +45,7 @@ fn list(manifest: &Manifest, ui: &Ui) -> Result<u8> {
 fn verify(folder: &Path, ui: &Ui) -> Result<u8> {
     let ensemble = Ensemble::open(folder)?;
     let golden = read_manifest(folder)?.golden.len();
-    let (heads, place) = (ensemble.names().len(), super::shown(folder));
+    let (heads, place) = (ensemble.names().len(), files::shown(folder));
     if ui.json {
         ui.data(&json!({ "registry": place, "heads": heads, "golden": golden, "sound": true }).to_string())?;
     } else {

@@ -12,9 +12,6 @@ use crate::ensemble::{Ensemble, Score, Scoring};
 use crate::error::{Error, Fault, Result};
 
 pub(super) fn run(options: &ScoreOptions, threads: usize, ui: &Ui) -> Result<u8> {
-    if options.batch_size == 0 {
-        return Err(Error::Usage(vec![Fault::new("--batch-size", "0 rows make no batch").accepts("1 or more")]));
-    }
     let ensemble = Ensemble::open(&options.registry)?.with_threads(threads).with_weights(&options.weights)?;
     let lines = open_input(&options.input)?;
     let mut stream = Stream {

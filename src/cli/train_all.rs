@@ -7,6 +7,7 @@ use super::ui::{Ui, columns};
 use crate::config::{self, Config};
 use crate::error::Result;
 use crate::evaluate::Estimate;
+use crate::files;
 use crate::report::{LONGER_WINS, ObjectiveSummary};
 use crate::train_all::{Plan, Run, plan, train_all};
 
@@ -64,8 +65,8 @@ fn show(run: &Run, ui: &Ui) {
     let total: f64 = run.seconds.iter().map(|(_, seconds)| seconds).sum();
     let stages: Vec<String> = run.seconds.iter().map(|(stage, seconds)| format!("{stage} {seconds:.2} s")).collect();
     ui.note(&format!("done in {total:.1} s: {}", stages.join(", ")));
-    ui.note(&format!("registry  {}", super::shown(&run.registry)));
-    ui.note(&format!("report    {}", super::shown(&run.report)));
+    ui.note(&format!("registry  {}", files::shown(&run.registry)));
+    ui.note(&format!("report    {}", files::shown(&run.report)));
     ui.note(&format!("next      {}", run.summary.command_next));
 }
 
@@ -99,15 +100,15 @@ fn show_plan(config: &Config, plan: &Plan, ui: &Ui) -> Result<()> {
             .to_string(),
         );
     }
-    ui.note(&format!("backbone  {} ({})", super::shown(plan.backbone.path()), plan.backbone.architecture()));
+    ui.note(&format!("backbone  {} ({})", files::shown(plan.backbone.path()), plan.backbone.architecture()));
     ui.note(&format!("features  {texts} distinct texts: {} cached, {missing} to embed", plan.cached));
     for objective in &plan.dataset.objectives {
         let counts: Vec<String> =
             objective.audit.splits.iter().map(|(split, count)| format!("{} {count}", split.word())).collect();
         ui.note(&format!("head      {}: {} pairs ({})", objective.name, objective.pairs.len(), counts.join(", ")));
     }
-    ui.note(&format!("registry  {}", super::shown(&config.output.registry)));
-    ui.note(&format!("report    {}", super::shown(&config.output.report)));
+    ui.note(&format!("registry  {}", files::shown(&config.output.registry)));
+    ui.note(&format!("report    {}", files::shown(&config.output.report)));
     ui.note("dry run: nothing was embedded, trained or written");
     Ok(())
 }

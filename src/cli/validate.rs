@@ -8,6 +8,7 @@ use crate::backbone::Backbone;
 use crate::config;
 use crate::data::{self, Dataset, ObjectivePairs, render_prompt};
 use crate::error::{Result, quote};
+use crate::files;
 
 pub(super) fn run(options: &ConfigOptions, ui: &Ui) -> Result<u8> {
     let config = config::load(&options.config, &options.overrides)?;
@@ -27,7 +28,7 @@ pub(super) fn run(options: &ConfigOptions, ui: &Ui) -> Result<u8> {
         return Ok(0);
     }
     ui.data(&format!("config    {}: {} objectives", options.config.display(), config.objectives.len()))?;
-    ui.data(&format!("backbone  {}: {}", super::shown(backbone.path()), backbone.architecture()))?;
+    ui.data(&format!("backbone  {}: {}", files::shown(backbone.path()), backbone.architecture()))?;
     ui.data(&format!("texts     {} distinct", dataset.items.len()))?;
     for objective in &dataset.objectives {
         show_objective(objective, &dataset, &backbone, ui)?;

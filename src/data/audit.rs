@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Item, Pair, Split};
 use crate::config::{Format, LabelSource, SourceConfig};
-use crate::files::Digest;
+use crate::files::{self, Digest};
 
 /// Both sides say the same.
 pub(super) const IDENTICAL: &str = "identical sides";
@@ -74,7 +74,7 @@ impl SourceAudit {
     /// The audit of a source of which nothing is read yet.
     pub(super) fn new(source: &SourceConfig) -> Self {
         Self {
-            path: source.path.display().to_string(),
+            path: files::shown(&source.path),
             format: source.format.unwrap_or(Format::Pairs),
             detected: source.format.is_none(),
             rows: 0,

@@ -66,7 +66,7 @@ impl Lines {
     /// [`Error::Io`] when it is missing, unreadable or not a regular file.
     pub fn open(path: &Path, purpose: &str) -> Result<Self> {
         let file = files::open(path, purpose)?;
-        let mut lines = Self::from_reader(path.display().to_string(), Box::new(file));
+        let mut lines = Self::from_reader(files::shown(path), Box::new(file));
         purpose.clone_into(&mut lines.purpose);
         Ok(lines)
     }

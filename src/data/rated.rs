@@ -13,7 +13,7 @@ use super::pairs::{Candidate, explicit_prompt, side};
 use super::row::{Row, kind};
 use crate::config::{LabelSource, RuleConfig, RuleKind, SourceConfig};
 use crate::error::{Fault, Result, did_you_mean, quote};
-use crate::files::Digest;
+use crate::files::{self, Digest};
 
 /// The layout of a rated answer.
 const LAYOUT: &str = "`prompt` (text or messages), `response` (text) and `scores` (an object: one number, or a list \
@@ -160,7 +160,7 @@ impl Rated {
 fn no_score(source: &SourceConfig, name: &str, names: &BTreeSet<String>) -> Fault {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let shown: Vec<String> = names.iter().take(20).map(|name| quote(name)).collect();
-    let fault = Fault::new(source.path.display(), format!("no row has the score {}", quote(name)))
+    let fault = Fault::new(files::shown(&source.path), format!("no row has the score {}", quote(name)))
         .accepts(if shown.is_empty() { "a row with `scores`".to_owned() } else { shown.join(", ") });
     match did_you_mean(name, &names) {
         Some(near) => fault.help(format!("did you mean {}?", quote(near))),

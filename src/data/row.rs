@@ -61,6 +61,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> Fault {
             fault("no value begins here").accepts("what JSON has: a number, text in double quotes, null")
         }
         "trailing characters" => fault("trailing characters after the object").accepts("one object on the line"),
+        "key must be a string" => fault("no key begins here").accepts("keys and text in double quotes"),
         "number out of range" => fault(message).accepts("a number that fits 64-bit floating point, up to 1.8e308"),
         _ if message.starts_with(TWICE) => fault(message).accepts("every key once"),
         _ => fault(message).accepts("one whole object on the line"),

@@ -4,7 +4,7 @@ mod fit;
 mod summarise;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 pub use fit::TrainedHead;
@@ -194,8 +194,10 @@ fn objective_entry(
         log_loss: summary.log_loss,
         calibration_error: summary.ece,
     };
+    // Relative, so that the registry says the same wherever the project lies.
+    let place = |path: &str| files::relative(&config.output.registry, Path::new(path)).display().to_string();
     let data: BTreeMap<String, String> =
-        audit.sources.iter().map(|source| (source.path.clone(), source.digest.to_string())).collect();
+        audit.sources.iter().map(|source| (place(&source.path), source.digest.to_string())).collect();
     ObjectiveEntry {
         name: objective.name.clone(),
         question: objective.question.clone(),

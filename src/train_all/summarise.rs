@@ -12,6 +12,7 @@ use crate::evaluate::{
     Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability, spearman,
 };
 use crate::features::Counts;
+use crate::files;
 use crate::report::{
     AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, GroupAccuracy, LONGER_WINS,
     ObjectiveSummary, RunSummary, SHORTER_WINS, SplitSize,
@@ -53,14 +54,13 @@ pub(super) fn summarise(
 
 /// The command that scores with the registry of this run.
 fn next_command(config: &Config) -> String {
-    let registry = crate::files::relative(std::path::Path::new("."), &config.output.registry);
-    format!("ensemble score --registry {} responses.jsonl", registry.display())
+    format!("ensemble score --registry {} responses.jsonl", files::shown(&config.output.registry))
 }
 
 fn backbone_summary(config: &Config, backbone: &Backbone, counts: Counts) -> BackboneSummary {
     let layers: Vec<String> = config.backbone.layers.iter().map(ToString::to_string).collect();
     BackboneSummary {
-        path: crate::files::relative(std::path::Path::new("."), backbone.path()).display().to_string(),
+        path: files::shown(backbone.path()),
         fingerprint: backbone.fingerprint().to_string(),
         architecture: backbone.architecture().to_owned(),
         layers: layers.join(", "),

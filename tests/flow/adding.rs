@@ -4,7 +4,7 @@ use crate::project::Project;
 
 #[test]
 fn a_fourth_objective_embeds_nothing_and_leaves_the_others_alone() {
-    let project = Project::new();
+    let project = Project::warm();
     project.train(&["--quiet"]);
     let before = project.files("registry/quickstart/heads");
     let fourth = "name: brevity\nquestion: Which of two equally helpful answers is shorter?\nlabels: rule\n\

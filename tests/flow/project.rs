@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 /// A temporary folder with the quickstart's config, objectives and data; the backbone is the repository's.
 pub(crate) struct Project {
@@ -20,7 +21,28 @@ fn command() -> Command {
     command
 }
 
+/// One trained project that tests share where they only read it; its features also warm other projects' caches.
+pub(crate) fn trained() -> &'static Project {
+    static TRAINED: OnceLock<Project> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let project = Project::new();
+        project.train(&["--quiet"]);
+        project
+    })
+}
+
 impl Project {
+    /// A project whose features are all cached, by the shared one.
+    pub(crate) fn warm() -> Self {
+        let project = Self::new();
+        let config = project.path("configs/quickstart.yaml");
+        let text = std::fs::read_to_string(&config).expect("config");
+        let cache = trained().path(".cache/features");
+        std::fs::write(&config, format!("{text}output:\n  cache: {}\n", cache.display())).expect("written");
+        project
+    }
+
+    /// A project with an empty cache.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for part in ["configs", "objectives", "data/quickstart"] {

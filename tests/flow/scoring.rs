@@ -3,13 +3,7 @@
 use ensemble::data::{Item, Message, Role};
 use ensemble::ensemble::Ensemble;
 
-use crate::project::Project;
-
-fn trained() -> Project {
-    let project = Project::new();
-    project.train(&["--quiet"]);
-    project
-}
+use crate::project::trained;
 
 fn lines(output: &std::process::Output) -> Vec<serde_json::Value> {
     let text = String::from_utf8_lossy(&output.stdout);

@@ -1,6 +1,6 @@
 //! Training leaves a registry, a report and a table, and caches every feature.
 
-use crate::project::Project;
+use crate::project::{Project, trained};
 
 #[test]
 fn quickstart_leaves_registry_report_and_table_and_embeds_once() {
@@ -19,9 +19,7 @@ fn quickstart_leaves_registry_report_and_table_and_embeds_once() {
 
 #[test]
 fn heads_of_the_quickstart_learn_something() {
-    let project = Project::new();
-    project.train(&["--quiet"]);
-    let manifest = std::fs::read_to_string(project.path("registry/quickstart/manifest.json")).expect("manifest");
+    let manifest = std::fs::read_to_string(trained().path("registry/quickstart/manifest.json")).expect("manifest");
     let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
     for objective in manifest["objectives"].as_array().expect("a list") {
         let low = objective["quality"]["interval"][0].as_f64().expect("a number");
@@ -39,7 +37,7 @@ fn dry_run_writes_nothing() {
 
 #[test]
 fn json_mode_streams_events_and_ends_with_the_summary() {
-    let project = Project::new();
+    let project = Project::warm();
     let output = project.run(&["--json", "train-all", "configs/quickstart.yaml"]);
     assert!(output.status.success() && output.stderr.is_empty());
     let text = String::from_utf8(output.stdout).expect("UTF-8");

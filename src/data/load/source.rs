@@ -10,7 +10,7 @@ use crate::data::row::Row;
 use crate::data::split::Mark;
 use crate::data::{Item, SourceAudit, Splitter, hh_rlhf};
 use crate::error::{Fault, Result, did_you_mean, quote};
-use crate::files::Digest;
+use crate::files::{self, Digest};
 
 const FORMATS: &str = "pairs (`chosen` and `rejected`, with or without `prompt`), hh_rlhf (both as transcripts) or \
                        rated (`prompt`, `response`, `scores`)";
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// A fault that says why it is of no use as a whole.
     pub(super) fn finish(mut self) -> Result<ReadSource, Fault> {
-        let path = self.source.path.display();
+        let path = files::shown(&self.source.path);
         if self.audit.rows == 0 {
             return Err(Fault::new(path, "0 rows").accepts("a file with at least one JSON object, one per line"));
         }
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
         let names: Vec<&str> = self.fields.iter().map(String::as_str).collect();
         let shown: Vec<String> = names.iter().take(20).map(|name| quote(name)).collect();
         let found = format!("no row has the field {}, which the config names", quote(field));
-        let fault = Fault::new(self.source.path.display(), found).accepts(shown.join(", "));
+        let fault = Fault::new(files::shown(&self.source.path), found).accepts(shown.join(", "));
         match did_you_mean(field, &names) {
             Some(near) => fault.help(format!("did you mean {}?", quote(near))),
             None => fault.help("name a field that the rows have, or take the key out of the source"),
