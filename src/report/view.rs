@@ -143,7 +143,7 @@ fn meta(summary: &RunSummary) -> String {
     let backbone = &summary.backbone;
     let pairs: usize = summary.objectives.iter().map(|objective| objective.test.pairs).sum();
     format!(
-        "{} on one frozen {} backbone · {} test pairs · {} texts",
+        "{} on one frozen backbone ({}) · {} test pairs · {} texts",
         counted(summary.objectives.len(), "head"),
         clean(&backbone.architecture),
         count(pairs),
