@@ -1,7 +1,7 @@
 //! How good the heads are, and how much they agree: pure functions over slices of `f64`.
 //!
-//! Accuracy, calibration and baselines stand in [`metrics`], intervals clustered by prompt in [`intervals`], rank
-//! correlations in [`agreement`]. No tensors, no tables, no texts. A value that is not defined (no pairs, constant
+//! Accuracy, calibration and baselines stand in `metrics`, intervals clustered by prompt in `intervals`, rank
+//! correlations in `agreement`. No tensors, no tables, no texts. A value that is not defined (no pairs, constant
 //! scores) is `None`, never NaN. Training fills the report's summary with these; `eval` prints them.
 
 mod agreement;
