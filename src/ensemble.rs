@@ -18,6 +18,9 @@ use crate::registry::{self, Golden, GoldenMessage, Manifest, StoredHead};
 /// Golden scores may differ by this much between machines whose matrix kernels round differently.
 const GOLDEN_TOLERANCE: f64 = 1e-3;
 
+/// The same for combined scores, where a steep normalizer may have widened the difference.
+const COMBINED_TOLERANCE: f64 = 1e-2;
+
 /// One head ready to score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scorer {
@@ -140,7 +143,7 @@ impl Ensemble {
         let normalized: Vec<f64> = objectives.iter().map(|score| score.normalized).collect();
         let combined = combine(self.rule, &normalized, &self.weights);
         if combined.is_finite() && objectives.iter().all(|score| score.raw.is_finite()) {
-            let cut = row.cut_prompt + row.cut_response;
+            let cut = row.cut_prompt.saturating_add(row.cut_response);
             return Ok(Score { objectives, combined, tokens: row.tokens, cut });
         }
         Err(Error::Numeric(vec![Fault::new("score", "a score is not a finite number").help("verify the registry")]))
@@ -163,6 +166,12 @@ impl Ensemble {
                     let found = format!("golden example {index} scores {:.6} for {name}, was {raw:.6}", found.raw);
                     return Err(stale(folder, found));
                 }
+            }
+            // Normalizers, weights and rule stand in the manifest alone; this is what notices a change in them.
+            let (found, was) = (score.combined, expected.combined);
+            if !was.is_finite() || (found - was).abs() > COMBINED_TOLERANCE * (1.0 + was.abs()) {
+                let found = format!("golden example {index} has the combined score {found:.6}, was {was:.6}");
+                return Err(stale(folder, found));
             }
         }
         Ok(())

@@ -163,7 +163,8 @@ pub fn create_folder(folder: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] when it cannot.
 pub fn probe_writable(folder: &Path) -> Result<()> {
-    let probe = folder.join(".tmp-probe");
+    // Its own name, so that runs which share a cache do not take each other's probe away.
+    let probe = folder.join(format!(".tmp-probe-{}", std::process::id()));
     write_atomic(&probe, b"probe")?;
     remove(&probe)
 }

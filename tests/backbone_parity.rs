@@ -151,5 +151,5 @@ fn layers_and_lengths_the_model_lacks_are_refused() {
     };
     assert!(open(&[4], 256).contains("no layer 4"));
     assert!(open(&[-5], 256).contains("no layer -5"));
-    assert!(open(&[3], 513).contains("at most 512"));
+    assert!(open(&[3], 513).contains("8 to 512"));
 }

@@ -20,6 +20,9 @@ use crate::files::{self, Digest};
 use encoder::Encoder;
 use tokens::Tokens;
 
+/// Fewer tokens leave no room for a prompt and a response beside the special tokens.
+const LEAST_TOKENS: usize = 8;
+
 /// Changes whenever the same weights and text would give other features.
 const ENGINE: &str = "candle-bert-f32-1";
 
@@ -117,7 +120,8 @@ fn pool(states: &Tensor, encoded: &Encoded, pooling: Pooling) -> candle_core::Re
     let range = match pooling {
         Pooling::Cls => 0..1,
         Pooling::MeanAll => 0..encoded.ids.len(),
-        // A response without a token (white space, unknown control characters) is represented by its separators.
+        // A response without a token (white space, unknown control characters) has no state of its own: the whole
+        // text stands for it.
         Pooling::MeanResponse if encoded.response.is_empty() => 0..encoded.ids.len(),
         Pooling::MeanResponse => encoded.response.clone(),
     };
@@ -160,14 +164,15 @@ fn list(layers: &[i64]) -> String {
 }
 
 fn check_max_tokens(config: &BackboneConfig, model: &encoder::EncoderConfig) -> Result<()> {
-    if config.max_tokens <= model.max_position_embeddings {
+    let most = model.max_position_embeddings;
+    if (LEAST_TOKENS..=most).contains(&config.max_tokens) {
         return Ok(());
     }
     let place = format!("backbone.max_tokens of {}", files::shown(&config.path));
     Err(Error::Model(vec![
-        Fault::new(place, format!("{} is more than the model has positions for", config.max_tokens))
-            .accepts(format!("at most {}", model.max_position_embeddings))
-            .help(format!("set backbone.max_tokens to {} or less", model.max_position_embeddings)),
+        Fault::new(place, format!("{} tokens do not fit this model's positions", config.max_tokens))
+            .accepts(format!("{LEAST_TOKENS} to {most}"))
+            .help(format!("set backbone.max_tokens to {most} or less")),
     ]))
 }
 

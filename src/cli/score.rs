@@ -60,16 +60,12 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    fn score_all(&mut self, lines: Lines) -> Result<()> {
+    fn score_all(&mut self, mut lines: Lines) -> Result<()> {
         let name = lines.name().to_owned();
-        for line in lines {
-            let row = line.and_then(|line| match self.parse(&line, &name) {
-                Err(_) if self.options.skip_bad => Ok(None),
-                row => row.map(Some).map_err(with_hint),
-            });
-            match row {
-                Ok(Some(row)) => self.batch.push(row),
-                Ok(None) => self.bad += 1,
+        while let Some(line) = lines.next() {
+            match line.and_then(|line| self.parse(&line, &name).map_err(with_hint)) {
+                Ok(row) => self.batch.push(row),
+                Err(Error::Data(_)) if self.options.skip_bad && !lines.is_finished() => self.bad += 1,
                 Err(error) => {
                     // The rows before the broken one are scored and written, so that the output says how far it came.
                     self.flush()?;

@@ -1,7 +1,7 @@
 //! The only printer: data to standard output, everything else to standard error.
 //!
+//! A listener that leaves must not end a run, so a lost line of progress is no error; lost data is.
 //! Progress is a bar on a terminal, plain lines otherwise, JSON lines with `--json`, nothing with `--quiet`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -39,7 +39,7 @@ impl Ui {
     /// A line for people, on standard error.
     pub(super) fn note(&self, line: &str) {
         if !self.quiet && !self.json {
-            eprintln!("{line}");
+            let _ = writeln!(std::io::stderr(), "{line}");
         }
     }
 
@@ -55,17 +55,21 @@ impl Ui {
     /// The closing error: text, or one JSON object with `--json`.
     pub(super) fn error(&self, error: &Error) {
         if !self.json {
-            eprintln!("{error}");
+            let _ = writeln!(std::io::stderr(), "{error}");
             return;
         }
         let fault = |fault: &Fault| json!({ "place": fault.place, "found": fault.found, "accepted": fault.accepted, "help": fault.help });
         let faults: Vec<_> = error.faults().iter().map(fault).collect();
-        println!("{}", json!({ "event": "error", "exit_code": error.exit_code(), "faults": faults }));
+        let _ = writeln!(
+            std::io::stdout(),
+            "{}",
+            json!({ "event": "error", "exit_code": error.exit_code(), "faults": faults })
+        );
     }
 
     fn event(&self, event: &serde_json::Value) {
         if self.json && !self.quiet {
-            println!("{event}");
+            let _ = writeln!(std::io::stdout(), "{event}");
         }
     }
 
@@ -74,9 +78,16 @@ impl Ui {
     }
 }
 
-/// Writing to a closed pipe is how `head` ends a program: the error says so and nothing else is printed.
+/// What is found when the reader of standard output has had enough, as `head` has.
+pub(super) const READER_LEFT: &str = "the reader closed the pipe";
+
+/// The error for a failed write to standard output.
 pub(super) fn stdout_error(error: &std::io::Error) -> Error {
-    Error::Io(vec![Fault::new("standard output", format!("cannot write: {error}"))])
+    let found = match error.kind() {
+        std::io::ErrorKind::BrokenPipe => READER_LEFT.to_owned(),
+        _ => format!("cannot write: {error}"),
+    };
+    Error::Io(vec![Fault::new("standard output", found)])
 }
 
 impl Progress for Ui {

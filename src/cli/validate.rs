@@ -54,10 +54,10 @@ fn show_objective(objective: &ObjectivePairs, dataset: &Dataset, backbone: &Back
     let labels: Vec<String> = audit.labels.iter().map(|(source, count)| format!("{} {count}", source.word())).collect();
     ui.data(&format!("  splits: {}; labels: {}", splits.join(", "), labels.join(", ")))?;
     ui.data(&format!(
-        "  duplicates {}, contradictions {}, leaks {}; the longer answer wins {:.1}%",
+        "  duplicates {}, contradictions {}, prompts in conflicting splits {}; the longer answer wins {:.1}%",
         audit.duplicates,
         audit.contradictions,
-        audit.leaks,
+        audit.split_conflicts,
         100.0 * audit.length.longer_wins
     ))?;
     let Some(pair) = objective.pairs.first() else { return Ok(()) };

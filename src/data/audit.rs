@@ -33,7 +33,7 @@ pub struct Audit {
     /// Pairs of answers that stand in both directions; all are kept, as the labelers disagreed.
     pub contradictions: usize,
     /// Prompts that one source (or row) sets apart for training and another holds out; they are held out.
-    pub leaks: usize,
+    pub split_conflicts: usize,
     /// Pairs per split.
     pub splits: BTreeMap<Split, usize>,
     /// Pairs per kind of labeler.
@@ -143,7 +143,7 @@ impl LengthSkew {
     }
 }
 
-/// Fills what the kept pairs say. Sources, duplicates and leaks are the reader's to count.
+/// Fills what the kept pairs say. Sources, duplicates and split conflicts are the reader's to count.
 pub(super) fn count(audit: &mut Audit, items: &[Item], pairs: &[Pair]) {
     let directed: BTreeSet<(usize, usize)> =
         pairs.iter().filter(|pair| pair.preference > 0.5).map(|pair| (pair.chosen, pair.rejected)).collect();

@@ -48,14 +48,17 @@ impl Line {
 
 /// The lines of a JSONL file, plain or gzip (told by its first bytes, not by its name).
 ///
-/// Blank lines are skipped, a byte order mark and `\r\n` are accepted. The first error ends the iteration; it is
-/// [`Error::Data`] for what stands in the file and [`Error::Io`] for a read that failed.
+/// Blank lines are skipped, a byte order mark and `\r\n` are accepted. An error is [`Error::Data`] for what stands in
+/// the file and [`Error::Io`] for a read that failed. A line that is not UTF-8 is an error of its own, after
+/// which the iteration goes on; any other error ends it.
 pub struct Lines {
     name: String,
     purpose: String,
     reader: BufReader<Inflate>,
     number: u64,
     any_text: bool,
+    /// The last error was one line's own; the lines after it can be read.
+    line_fault: bool,
     finished: bool,
 }
 
@@ -79,6 +82,7 @@ impl Lines {
             reader: BufReader::with_capacity(1 << 16, Inflate::Unread(reader)),
             number: 0,
             any_text: false,
+            line_fault: false,
             finished: false,
         }
     }
@@ -112,7 +116,13 @@ impl Lines {
                 let found = format!("the line is longer than {MAX_LINE_BYTES} bytes");
                 return Err(data(Fault::new(self.place(), found).help("is there a line end after each object?")));
             }
-            let text = String::from_utf8(bytes).map_err(|error| self.not_utf8(error.utf8_error().valid_up_to()))?;
+            let text = match String::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(error) => {
+                    self.line_fault = true;
+                    return Err(self.not_utf8(error.utf8_error().valid_up_to()));
+                }
+            };
             if text.trim().is_empty() {
                 continue;
             }
@@ -122,6 +132,11 @@ impl Lines {
             self.any_text = true;
             return Ok(Some(Line { number: self.number, text }));
         }
+    }
+
+    /// Whether nothing more will come.
+    pub fn is_finished(&self) -> bool {
+        self.finished
     }
 
     /// Takes a byte order mark off the first line and refuses what is not text.
@@ -173,7 +188,7 @@ impl Iterator for Lines {
             return None;
         }
         let next = self.next_line().transpose();
-        self.finished = !matches!(next, Some(Ok(_)));
+        self.finished = !matches!(next, Some(Ok(_))) && !std::mem::take(&mut self.line_fault);
         next
     }
 }
@@ -333,13 +348,18 @@ mod tests {
     }
 
     #[test]
-    fn iteration_ends_with_the_first_error() {
+    fn iteration_goes_on_after_bad_text_and_ends_with_any_other_error() {
         let mut lines = lines_of(b"{}\n\xff\n{}\n".to_vec());
         assert!(lines.next().is_some_and(|line| line.is_ok()));
         assert_eq!(lines.place(), "rows:1");
-        assert!(lines.next().is_some_and(|line| line.is_err()));
+        assert!(lines.next().is_some_and(|line| line.is_err()) && !lines.is_finished());
+        assert!(lines.next().is_some_and(|line| line.is_ok_and(|line| line.number == 3)));
         assert!(lines.next().is_none());
+        let mut cut = lines_of(gzip(b"{}\n{}\n")[..20].to_vec());
+        assert!(cut.by_ref().any(|line| line.is_err()) && cut.is_finished());
+        assert!(cut.next().is_none());
     }
+
     proptest! {
         #[test]
         fn any_bytes_give_lines_or_one_error_and_never_a_panic(

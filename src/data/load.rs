@@ -5,6 +5,7 @@
 
 mod source;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
@@ -134,11 +135,17 @@ impl Kept {
         Self { name: name.to_owned(), audit: Audit::default(), pairs: BTreeMap::new() }
     }
 
-    /// Adds a source; a pair that an earlier one gave stays as it is.
+    /// Adds a source; of copies of a pair the one with the most direct label stays, whatever the order of sources.
     fn add(&mut self, mut source: ReadSource) {
         for candidate in source.candidates {
             match self.pairs.entry((candidate.chosen, candidate.rejected)) {
-                Entry::Occupied(_) => source.audit.drop(DUPLICATE_PAIR, 1),
+                Entry::Occupied(mut place) => {
+                    source.audit.drop(DUPLICATE_PAIR, 1);
+                    let rank = |candidate: &Candidate| (candidate.labels, Reverse(candidate.preference.to_bits()));
+                    if rank(&candidate) < rank(place.get()) {
+                        place.insert(candidate);
+                    }
+                }
                 Entry::Vacant(place) => {
                     place.insert(candidate);
                     source.audit.pairs += 1;
@@ -163,7 +170,7 @@ impl Kept {
         let pairs: Vec<Pair> = self.pairs.values().filter_map(pair).collect();
         audit::count(&mut self.audit, items, &pairs);
         let prompts: BTreeSet<Digest> = pairs.iter().map(|pair| pair.prompt_key).collect();
-        self.audit.leaks = prompts.iter().filter(|prompt| splitter.is_leak(prompt)).count();
+        self.audit.split_conflicts = prompts.iter().filter(|prompt| splitter.is_conflict(prompt)).count();
         ObjectivePairs { name: self.name, pairs, audit: self.audit }
     }
 }
@@ -324,7 +331,7 @@ pub(super) mod tests {
         let dataset = load(&run).expect("loads");
         for pairs in dataset.objectives.iter().chain([&dataset.holistic]) {
             assert_eq!(pairs.audit.splits.get(&Split::Test), Some(&13), "{}", pairs.name);
-            assert_eq!(pairs.audit.leaks, 3);
+            assert_eq!(pairs.audit.split_conflicts, 3);
         }
         assert_eq!(dataset.holistic.name, "overall");
     }

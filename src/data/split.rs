@@ -109,7 +109,7 @@ impl Splitter {
     }
 
     /// Whether one row says train and another says held out of this prompt.
-    pub fn is_leak(&self, prompt: &Digest) -> bool {
+    pub fn is_conflict(&self, prompt: &Digest) -> bool {
         self.marks.get(prompt).is_some_and(|marks| marks.train && marks.held_out)
     }
 }
@@ -149,7 +149,7 @@ mod tests {
         assert!((0..100).all(|place| splitter.split(&prompt(place)) != Split::Test));
         splitter.mark_held_out(prompt(3));
         assert_eq!(splitter.split(&prompt(3)), Split::Test);
-        assert!(splitter.is_leak(&prompt(3)) && !splitter.is_leak(&prompt(4)));
+        assert!(splitter.is_conflict(&prompt(3)) && !splitter.is_conflict(&prompt(4)));
     }
 
     #[test]

@@ -103,7 +103,12 @@ pub fn reliability(outcomes: &[Outcome], bins: usize) -> Vec<ReliabilityBin> {
 }
 
 fn folded(outcome: &Outcome) -> (f64, f64) {
-    let observed = if outcome.margin >= 0.0 { outcome.preference } else { 1.0 - outcome.preference };
+    // At a margin of zero neither side is predicted, so which of them is called chosen must not count.
+    let observed = match outcome.margin {
+        0.0 => 0.5,
+        margin if margin > 0.0 => outcome.preference,
+        _ => 1.0 - outcome.preference,
+    };
     (sigmoid(outcome.margin.abs()), observed)
 }
 

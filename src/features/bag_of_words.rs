@@ -13,7 +13,7 @@ const LEAST_RESPONSES: usize = 3;
 /// log(1 + count) of the most frequent words of the responses, `(items, words)`.
 ///
 /// The vocabulary is chosen on `training` items only (by the number of responses a word stands in, then by
-/// alphabet), so nothing of the test split leaks in.
+/// alphabet), so nothing of the test split gets in.
 pub fn bag_of_words(items: &[Item], training: &[usize]) -> Features {
     let mut frequency: BTreeMap<String, usize> = BTreeMap::new();
     for &index in training {

@@ -39,7 +39,8 @@ pub fn choose_l2(
     }
     let path: Vec<(f64, f64)> =
         settings.l2_grid.iter().zip(totals).map(|(l2, total)| (*l2, total / problem.len().max(1) as f64)).collect();
-    let best = path.iter().copied().min_by(|left, right| left.1.total_cmp(&right.1));
+    // Of equals the strongest penalty: it claims the least.
+    let best = path.iter().rev().copied().min_by(|left, right| left.1.total_cmp(&right.1));
     let best = best.ok_or_else(|| Error::Numeric(vec![Fault::new("head.l2_grid", "no candidate to choose from")]))?;
     Ok((best.0, path))
 }

@@ -131,7 +131,8 @@ fn run(recipes: &[Recipe]) -> RunSummary {
             tokens: 3_104_229,
             embedded: 1_204,
             cached: 23_106,
-            truncated: 187,
+            cut_prompts: 187,
+            cut_responses: 12,
         },
         combined: CombinedSummary {
             rule: "weighted_sum".to_owned(),
@@ -222,7 +223,7 @@ fn audit(recipe: &Recipe) -> AuditSummary {
         dropped: dropped.into_iter().map(|(reason, rows)| (reason.to_owned(), rows)).collect::<BTreeMap<_, _>>(),
         duplicates: recipe.pairs / 60,
         contradictions: recipe.pairs / 30,
-        leaks: usize::from(recipe.pairs == 466) * 4,
+        split_conflicts: usize::from(recipe.pairs == 466) * 4,
         longer_wins: Some(sigmoid(recipe.length)),
         mean_words_chosen: Some(112.4 + 9.0 * recipe.length),
         mean_words_rejected: Some(104.9 - 6.0 * recipe.length),

@@ -63,8 +63,10 @@ pub struct BackboneSummary {
     pub embedded: usize,
     /// Texts whose features came from the cache.
     pub cached: usize,
-    /// Texts that were cut to `max_tokens`.
-    pub truncated: usize,
+    /// Texts whose prompt lost its oldest tokens to fit into `max_tokens`.
+    pub cut_prompts: usize,
+    /// Texts whose response lost its middle.
+    pub cut_responses: usize,
 }
 
 /// The size of one split.
@@ -164,8 +166,8 @@ pub struct AuditSummary {
     pub duplicates: usize,
     /// Pairs that stand there in both directions.
     pub contradictions: usize,
-    /// Test prompts that nearly repeat a training prompt.
-    pub leaks: usize,
+    /// Prompts that the sources mark both for training and as held out; all of them are held out.
+    pub split_conflicts: usize,
     /// Share of pairs whose chosen answer is the longer one.
     pub longer_wins: Option<f64>,
     /// Mean number of words of chosen answers.

@@ -238,7 +238,7 @@ fn audit_rows(objective: &ObjectiveSummary) -> Vec<(&str, String, Option<f64>)> 
     rows.extend(audit.dropped.iter().map(|(reason, dropped)| count(&format!("dropped: {reason}"), *dropped)));
     rows.push(count("duplicates", audit.duplicates));
     rows.push(count("contradictions", audit.contradictions));
-    rows.push(count("leaks", audit.leaks));
+    rows.push(count("split_conflicts", audit.split_conflicts));
     let shares = [
         ("share of pairs whose longer answer wins", audit.longer_wins),
         ("mean words of chosen answers", audit.mean_words_chosen),

@@ -314,7 +314,8 @@ fn audit(objective: &ObjectiveSummary) -> AuditView {
     items.extend(audit.dropped.iter().map(|(reason, rows)| (format!("Left out: {}", clean(reason)), count(*rows))));
     items.push(("Duplicates".to_owned(), count(audit.duplicates)));
     items.push(("Contradictions".to_owned(), count(audit.contradictions)));
-    items.push(("Test prompts close to training prompts".to_owned(), count(audit.leaks)));
+    items
+        .push(("Prompts marked for training and as held out (held out here)".to_owned(), count(audit.split_conflicts)));
     items.push(("The longer answer wins".to_owned(), audit.longer_wins.map_or_else(|| UNDEFINED.to_owned(), percent)));
     let words = [audit.mean_words_chosen, audit.mean_words_rejected].map(|words| optional(words, 1));
     items.push(("Words, chosen / rejected".to_owned(), words.join(" / ")));
@@ -342,7 +343,8 @@ fn made(summary: &RunSummary) -> Vec<(&'static str, String)> {
         ("Tokens", count(backbone.tokens)),
         ("Read by the model in this run", count(backbone.embedded)),
         ("Taken from the cache", count(backbone.cached)),
-        ("Cut to fit", count(backbone.truncated)),
+        ("Prompts that lost their oldest tokens", count(backbone.cut_prompts)),
+        ("Responses that lost their middle", count(backbone.cut_responses)),
     ]
 }
 

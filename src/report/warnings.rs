@@ -18,11 +18,11 @@ const MANY_CONTRADICTIONS: f64 = 0.01;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Warning {
     /// Test prompts nearly repeat training prompts.
-    LeaksFound {
+    SplitConflicts {
         /// Which objective.
         objective: String,
         /// How many test prompts.
-        leaks: usize,
+        split_conflicts: usize,
     },
     /// The accuracy's interval is too wide to conclude much.
     TooFewTestPairs {
@@ -111,8 +111,11 @@ impl Warning {
     /// What was found, in one sentence.
     pub fn headline(&self) -> String {
         match self {
-            Self::LeaksFound { objective, leaks } => {
-                format!("{objective}: {} nearly repeat training prompts", counted(*leaks, "test prompt"))
+            Self::SplitConflicts { objective, split_conflicts } => {
+                format!(
+                    "{objective}: {} marked both for training and as held out; all are held out",
+                    counted(*split_conflicts, "prompt")
+                )
             }
             Self::TooFewTestPairs { objective, pairs, prompts, accuracy } => {
                 let size = format!("{} of {}", counted(*pairs, "test pair"), counted(*prompts, "prompt"));
@@ -160,8 +163,8 @@ impl Warning {
     /// What to do about it.
     pub fn remedy(&self) -> String {
         match self {
-            Self::LeaksFound { .. } => "The accuracy is too rosy. Remove the near-repeats, or give rows of one \
-                                        conversation the same prompt so that they fall into one split."
+            Self::SplitConflicts { .. } => "The accuracy stands, because no head was fitted on them; but the sources' \
+                                        own splits overlap, so their published figures may not."
                 .to_owned(),
             Self::TooFewTestPairs { .. } => {
                 "Collect more pairs on new prompts; more pairs on the same prompts help little.".to_owned()
@@ -206,7 +209,7 @@ impl Warning {
 /// All warnings of a run: what spoils the numbers first, then what limits them, each kind in the run's order.
 pub fn warnings(summary: &RunSummary) -> Vec<Warning> {
     let checks: [fn(&ObjectiveSummary) -> Option<Warning>; 9] = [
-        leaks,
+        split_conflicts,
         few_test_pairs,
         not_better,
         rule_labels,
@@ -221,9 +224,9 @@ pub fn warnings(summary: &RunSummary) -> Vec<Warning> {
     found
 }
 
-fn leaks(objective: &ObjectiveSummary) -> Option<Warning> {
-    let leaks = objective.audit.leaks;
-    (leaks > 0).then(|| Warning::LeaksFound { objective: objective.name.clone(), leaks })
+fn split_conflicts(objective: &ObjectiveSummary) -> Option<Warning> {
+    let split_conflicts = objective.audit.split_conflicts;
+    (split_conflicts > 0).then(|| Warning::SplitConflicts { objective: objective.name.clone(), split_conflicts })
 }
 
 fn few_test_pairs(objective: &ObjectiveSummary) -> Option<Warning> {
@@ -340,13 +343,16 @@ mod tests {
     }
 
     #[test]
-    fn leaks_are_named_first() {
+    fn split_conflicts_are_named_first() {
         let found = after(|objective| {
-            objective.audit.leaks = 1;
+            objective.audit.split_conflicts = 1;
             objective.length_correlation = Some(0.9);
         });
-        assert!(matches!(found[..], [Warning::LeaksFound { leaks: 1, .. }, Warning::ScoreFollowsLength { .. }]));
-        assert!(found[0].headline().contains("1 test prompt nearly"), "{}", found[0].headline());
+        assert!(matches!(
+            found[..],
+            [Warning::SplitConflicts { split_conflicts: 1, .. }, Warning::ScoreFollowsLength { .. }]
+        ));
+        assert!(found[0].headline().contains("1 prompt marked both"), "{}", found[0].headline());
     }
 
     #[test]

@@ -71,7 +71,8 @@ fn backbone_summary(config: &Config, backbone: &Backbone, counts: Counts) -> Bac
         tokens: counts.tokens as usize,
         embedded: counts.embedded,
         cached: counts.cached,
-        truncated: counts.cut_prompts,
+        cut_prompts: counts.cut_prompts,
+        cut_responses: counts.cut_responses,
     }
 }
 
@@ -186,7 +187,7 @@ fn audit_summary(audit: &Audit) -> AuditSummary {
         dropped,
         duplicates: audit.duplicates,
         contradictions: audit.contradictions,
-        leaks: audit.leaks,
+        split_conflicts: audit.split_conflicts,
         longer_wins: known(audit.length.longer_wins),
         mean_words_chosen: known(audit.length.mean_words_chosen),
         mean_words_rejected: known(audit.length.mean_words_rejected),

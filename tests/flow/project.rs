@@ -1,7 +1,7 @@
 //! A copy of the quickstart in a folder of its own, and the binary run on it.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -95,6 +95,20 @@ impl Project {
         let output = child.wait_with_output().expect("the binary ends");
         writer.join().expect("written");
         output
+    }
+
+    /// Scores the sample data for a reader that takes the first line and leaves.
+    pub(crate) fn score_for_one_line(&self) -> (String, Output) {
+        let mut child = command()
+            .args(["score", "--registry", "registry/quickstart", "--batch-size", "1", "data/quickstart/rated.jsonl"])
+            .current_dir(self.folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("read");
+        (line, child.wait_with_output().expect("the binary ends"))
     }
 
     /// The files under `folder` with their bytes.

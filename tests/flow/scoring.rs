@@ -70,3 +70,10 @@ fn conversations_are_scored_from_messages() {
     let rows = lines(&project.score(&format!("{as_messages}\n{as_pair}\n"), &[]));
     assert_eq!(rows[0], rows[1]);
 }
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure() {
+    let (line, output) = trained().score_for_one_line();
+    assert!(line.contains("combined"), "{line}");
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
