@@ -23,7 +23,7 @@ pub(super) fn encode(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
 
 /// Rows with filter type 0 (plots are flat colours, which compress well as they are), as one zlib stream.
 fn compress(pixels: &[u8], row: usize) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     for line in pixels.chunks_exact(row.max(1)) {
         // Writing to a vector cannot fail.
         let _ = encoder.write_all(&[0]).and_then(|()| encoder.write_all(line));

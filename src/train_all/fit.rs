@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use rayon::prelude::*;
+
 use crate::calibrate::fit_temperature;
 use crate::config::{Config, ObjectiveConfig};
 use crate::data::{Dataset, Item, ObjectivePairs, Pair, Split};
@@ -31,6 +33,18 @@ pub struct TrainedHead {
 }
 
 impl TrainedHead {
+    /// How the fit went, in one line.
+    fn describe(&self) -> String {
+        let Fit { standardised_weights, l2, gradient_norm, iterations, .. } = &self.fit;
+        format!(
+            "head of {} weights, l2 {l2}, gradient norm {gradient_norm:.1e} after {iterations} Newton steps, \
+             temperature {:.3}, fitted in {:.2} s",
+            standardised_weights.len(),
+            self.temperature,
+            self.seconds
+        )
+    }
+
     /// What the registry keeps.
     pub fn stored(&self) -> StoredHead {
         let LinearHead { weights, bias } = self.fit.head.clone();
@@ -44,7 +58,7 @@ pub(super) fn items_of(pairs: &[Pair], split: Split) -> Vec<usize> {
     inside.flat_map(|pair| [pair.chosen, pair.rejected]).collect::<BTreeSet<usize>>().into_iter().collect()
 }
 
-/// Fits every objective in turn.
+/// Fits every objective, the baselines beside the heads.
 ///
 /// # Errors
 /// [`Error::Numeric`] naming the objective.
@@ -54,25 +68,29 @@ pub(super) fn fit_all(
     features: &Features,
     progress: &dyn Progress,
 ) -> Result<Vec<TrainedHead>> {
-    config
-        .objectives
-        .iter()
-        .zip(&dataset.objectives)
-        .map(|(objective, pairs)| {
+    let objectives: Vec<_> = config.objectives.iter().zip(&dataset.objectives).collect();
+    let heads = || -> Result<Vec<TrainedHead>> {
+        let fit = |(objective, pairs): &(&ObjectiveConfig, &ObjectivePairs)| {
             progress.start(&objective.name, pairs.pairs.len() as u64);
-            let head = fit_one(objective, pairs, &dataset.items, features).map_err(|error| named(error, objective))?;
-            progress.finish(&format!(
-                "head of {} weights, l2 {}, gradient norm {:.1e} after {} Newton steps, temperature {:.3}, fitted in {:.2} s",
-                features.width(),
-                head.fit.l2,
-                head.fit.gradient_norm,
-                head.fit.iterations,
-                head.temperature,
-                head.seconds
-            ));
+            let head = fit_one(objective, pairs, features).map_err(|error| named(error, objective))?;
+            progress.finish(&head.describe());
             Ok(head)
-        })
-        .collect()
+        };
+        objectives.iter().map(fit).collect()
+    };
+    let baselines = || -> Result<Vec<Vec<f64>>> {
+        let fit = |(objective, pairs): &(&ObjectiveConfig, &ObjectivePairs)| {
+            bag_of_words_scores(&dataset.items, pairs, &settings(objective)).map_err(|error| named(error, objective))
+        };
+        objectives.par_iter().map(fit).collect()
+    };
+    let (heads, baselines) = rayon::join(heads, baselines);
+    let complete = |(head, baseline)| TrainedHead { baseline, ..head };
+    Ok(heads?.into_iter().zip(baselines?).map(complete).collect())
+}
+
+fn settings(objective: &ObjectiveConfig) -> FitSettings {
+    FitSettings { l2: objective.head.l2, l2_grid: objective.head.l2_grid.clone(), folds: objective.head.folds }
 }
 
 fn named(error: Error, objective: &ObjectiveConfig) -> Error {
@@ -87,17 +105,10 @@ fn named(error: Error, objective: &ObjectiveConfig) -> Error {
     }
 }
 
-fn fit_one(
-    objective: &ObjectiveConfig,
-    pairs: &ObjectivePairs,
-    items: &[Item],
-    features: &Features,
-) -> Result<TrainedHead> {
+/// The head without its baseline, which is fitted beside it.
+fn fit_one(objective: &ObjectiveConfig, pairs: &ObjectivePairs, features: &Features) -> Result<TrainedHead> {
     let started = Instant::now();
-    let settings =
-        FitSettings { l2: objective.head.l2, l2_grid: objective.head.l2_grid.clone(), folds: objective.head.folds };
-    let training = comparisons(&pairs.pairs, Split::Train);
-    let fitted = fit(features, &training, &settings)?;
+    let fitted = fit(features, &comparisons(&pairs.pairs, Split::Train), &settings(objective))?;
     let uncalibrated: Vec<f64> = (0..features.rows()).map(|row| fitted.head.score(features.row(row))).collect();
     let temperature = temperature(&pairs.pairs, &uncalibrated)?;
     let references: Vec<f64> =
@@ -106,8 +117,7 @@ fn fit_one(
     let scorer = Scorer::new(fitted.head.clone(), temperature, normalizer.clone());
     let scores = (0..features.rows()).map(|row| scorer.score(features.row(row))).collect();
     let seconds = started.elapsed().as_secs_f64();
-    let baseline = bag_of_words_scores(items, pairs, &training, &settings)?;
-    Ok(TrainedHead { fit: fitted, temperature, normalizer, scores, baseline, seconds })
+    Ok(TrainedHead { fit: fitted, temperature, normalizer, scores, baseline: Vec::new(), seconds })
 }
 
 fn temperature(pairs: &[Pair], scores: &[f64]) -> Result<f64> {
@@ -135,18 +145,14 @@ fn comparisons(pairs: &[Pair], split: Split) -> Vec<Comparison> {
 }
 
 /// Scores by the same Bradley-Terry fit on word counts: what a reader of words alone would reach.
-fn bag_of_words_scores(
-    items: &[Item],
-    pairs: &ObjectivePairs,
-    training: &[Comparison],
-    settings: &FitSettings,
-) -> Result<Vec<f64>> {
+fn bag_of_words_scores(items: &[Item], pairs: &ObjectivePairs, settings: &FitSettings) -> Result<Vec<f64>> {
     let words = bag_of_words(items, &items_of(&pairs.pairs, Split::Train));
     if (0..words.rows()).all(|row| words.row(row) == words.row(0)) {
         // No word stands in enough training responses: the baseline knows nothing and ties everywhere.
         return Ok(vec![0.0; items.len()]);
     }
     // A penalty that the user fixed for the backbone's features would handicap the words.
-    let fitted = fit(&words, training, &FitSettings { l2: None, ..settings.clone() })?;
+    let training = comparisons(&pairs.pairs, Split::Train);
+    let fitted = fit(&words, &training, &FitSettings { l2: None, ..settings.clone() })?;
     Ok((0..words.rows()).map(|row| fitted.head.score(words.row(row))).collect())
 }
