@@ -71,11 +71,6 @@ impl Backbone {
         &self.config.path
     }
 
-    /// The settings this backbone was opened with.
-    pub fn config(&self) -> &BackboneConfig {
-        &self.config
-    }
-
     /// One line about the architecture, for people.
     pub fn architecture(&self) -> &str {
         &self.architecture

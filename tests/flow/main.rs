@@ -5,4 +5,5 @@ mod bits;
 mod project;
 mod real_data;
 mod scoring;
+mod sources;
 mod training;
