@@ -11,7 +11,7 @@
 //! a convex loss on those features. `train_all` is the flow in one function, [`ensemble::Ensemble`] is what scores:
 //!
 //! ```no_run
-//! use ensemble::data::{Item, Message, Role};
+//! use ensemble::conversation::{Item, Message, Role};
 //! use ensemble::ensemble::Ensemble;
 //!
 //! # fn main() -> Result<(), ensemble::error::Error> {
@@ -34,6 +34,8 @@ pub mod error;
 pub mod files;
 pub mod logistic;
 pub mod progress;
+
+pub mod conversation;
 
 pub mod config;
 

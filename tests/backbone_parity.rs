@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ensemble::backbone::Backbone;
 use ensemble::config::{BackboneConfig, Pooling};
-use ensemble::data::{Item, Message, Role};
+use ensemble::conversation::{Item, Message, Role};
 use ensemble::features::{Extractor, Row};
 use ensemble::progress::Silent;
 use safetensors::SafeTensors;

@@ -36,7 +36,7 @@ fn module(path: &Path) -> String {
 fn levels() -> BTreeMap<&'static str, u32> {
     let levels: [(u32, &[&str]); 12] = [
         (0, &["error", "files", "logistic", "progress"]),
-        (1, &["config"]),
+        (1, &["config", "conversation"]),
         (2, &["data"]),
         (3, &["backbone"]),
         (4, &["features"]),
@@ -88,7 +88,7 @@ fn heavy_crates_stay_in_their_rooms() {
         ("candle_core", &["backbone", "head"]),
         ("candle_nn", &["backbone"]),
         ("candle_transformers", &["backbone"]),
-        ("polars::", &["features", "report"]),
+        ("polars::", &["data", "features", "report"]),
         ("clap", &["cli"]),
         ("indicatif", &["cli"]),
         ("plotters", &["report"]),

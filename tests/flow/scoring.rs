@@ -1,6 +1,6 @@
 //! `ensemble score`: order, kept fields, weights, broken lines, and agreement with the library.
 
-use ensemble::data::{Item, Message, Role};
+use ensemble::conversation::{Item, Message, Role};
 use ensemble::ensemble::Ensemble;
 
 use crate::project::trained;
