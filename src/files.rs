@@ -3,12 +3,17 @@
 //! Writes go temp file → write → fsync → rename → fsync directory, so a reader sees the old file or the new one and
 //! a kill leaves at most a `.tmp-*` file behind, which no reader looks at.
 
+mod growing;
+mod stream;
+
 use std::fmt;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Fault, Result};
+pub use growing::{Growing, Lock, grow, link_or_copy, lock, rename};
+pub use stream::Stream;
 
 /// A blake3 digest (32 bytes); shown as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -191,6 +196,26 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
         let path = entry.map_err(unreadable)?.path();
         let temporary = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp-"));
         if path.is_file() && !temporary {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The folders in a folder, in name order; empty when it does not exist.
+///
+/// # Errors
+/// [`Error::Io`] when the folder exists but cannot be read.
+pub fn list_folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let unreadable = |error: std::io::Error| io_error(folder, "list", "the folder", &error);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_dir() {
             paths.push(path);
         }
     }
