@@ -1,4 +1,4 @@
-//! `ensemble score`: JSONL in, JSONL out, in order and in bounded memory.
+//! `ensemble score`: rows of any container in, JSONL out, in order and in bounded memory.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -7,13 +7,16 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::ScoreOptions;
 use super::ui::{Ui, stdout_error};
-use crate::data::{Item, Line, Lines, parse_item, parse_object};
+use crate::data::{Item, Record, Rows, parse_item, plain};
 use crate::ensemble::{Ensemble, Score, Scoring};
 use crate::error::{Error, Fault, Result};
 
+/// What the input is read for.
+const PURPOSE: &str = "the responses to score";
+
 pub(super) fn run(options: &ScoreOptions, threads: usize, ui: &Ui) -> Result<u8> {
     let ensemble = Ensemble::open(&options.registry)?.with_threads(threads).with_weights(&options.weights)?;
-    let lines = open_input(&options.input)?;
+    let rows = open_input(&options.input)?;
     let mut stream = Stream {
         options,
         scoring: ensemble.scoring()?,
@@ -23,15 +26,15 @@ pub(super) fn run(options: &ScoreOptions, threads: usize, ui: &Ui) -> Result<u8>
         scored: 0,
         bad: 0,
     };
-    stream.score_all(lines)?;
+    stream.score_all(rows)?;
     let (scored, bad) = (stream.scored, stream.bad);
     ui.note(&if bad == 0 { format!("{scored} rows scored") } else { format!("{scored} rows scored, {bad} skipped") });
     Ok(0)
 }
 
-fn open_input(input: &Path) -> Result<Lines> {
+fn open_input(input: &Path) -> Result<Rows> {
     if input == Path::new("-") {
-        return Ok(Lines::from_reader("standard input", Box::new(std::io::stdin())));
+        return Rows::from_reader("standard input", PURPOSE, Box::new(std::io::stdin()));
     }
     if !input.is_file() {
         let found = match (input.is_dir(), input.exists()) {
@@ -41,11 +44,11 @@ fn open_input(input: &Path) -> Result<Lines> {
         };
         return Err(Error::Usage(vec![
             Fault::new(input.display(), found)
-                .accepts("a JSONL file, plain or gzip, or - for standard input")
+                .accepts("a file of JSON lines, JSON, CSV or Parquet, or - for standard input")
                 .help("check the path, or give the rows to standard input: ensemble score -r REGISTRY < FILE"),
         ]));
     }
-    Lines::open(input, "the responses to score")
+    Rows::open(input, PURPOSE)
 }
 
 /// One pass over the input.
@@ -60,16 +63,15 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    fn score_all(&mut self, mut lines: Lines) -> Result<()> {
-        let name = lines.name().to_owned();
-        while let Some(line) = lines.next() {
-            match line.and_then(|line| self.parse(&line, &name).map_err(with_hint)) {
+    fn score_all(&mut self, mut rows: Rows) -> Result<()> {
+        while let Some(record) = rows.next() {
+            match record.and_then(|record| self.parse(&record)) {
                 Ok(row) => self.batch.push(row),
-                Err(Error::Data(_)) if self.options.skip_bad && !lines.is_finished() => self.bad += 1,
+                Err(Error::Data(_)) if self.options.skip_bad && !rows.is_finished() => self.bad += 1,
                 Err(error) => {
                     // The rows before the broken one are scored and written, so that the output says how far it came.
                     self.flush()?;
-                    return Err(error);
+                    return Err(if rows.is_finished() { error } else { with_hint(error) });
                 }
             }
             if self.batch.len() == self.options.batch_size {
@@ -79,15 +81,10 @@ impl Stream<'_> {
         self.flush()
     }
 
-    /// The fields to keep and the item of one line.
-    fn parse(&self, line: &Line, name: &str) -> Result<(Map<String, Value>, Item)> {
-        let place = line.place(name);
-        let object = parse_object(&line.text).map_err(|mut fault| {
-            fault.place =
-                format!("{place}{}", if fault.place.is_empty() { String::new() } else { format!(", {}", fault.place) });
-            Error::Data(vec![fault])
-        })?;
-        let item = parse_item(&object, &place)?;
+    /// The fields to keep and the item of one row.
+    fn parse(&self, record: &Record) -> Result<(Map<String, Value>, Item)> {
+        let object = plain(record)?;
+        let item = parse_item(&object, &record.place)?;
         let kept = self.options.keep.iter().filter_map(|field| Some((field.clone(), object.get(field)?.clone())));
         Ok((kept.collect(), item))
     }

@@ -2,6 +2,7 @@
 
 mod adding;
 mod bits;
+mod containers;
 mod project;
 mod real_data;
 mod scoring;
