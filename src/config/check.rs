@@ -10,18 +10,25 @@ use serde_json::Value as Json;
 
 use super::diagnostic::{Origin, Problem, Sources};
 use super::document::{Documents, ObjectiveDocument};
+use super::inputs::{self, Inputs};
 use super::node::Node;
-use super::raw::{RawBackbone, RawEntry, RawHead, RawObjective, RawOutput, RawPenalty, RawRun, RawSource};
+use super::raw::{
+    RawBackbone, RawEntry, RawHead, RawHeadChoice, RawObjective, RawOutput, RawPenalty, RawRun, RawSource,
+};
 use super::shape::Shape;
 use super::{
-    BackboneConfig, Config, Format, HeadConfig, LabelSource, ObjectiveConfig, OutputConfig, RuleConfig, SourceConfig,
-    paths, schema,
+    BackboneConfig, Config, Format, HeadConfig, HeadKind, LabelSource, ModelPlace, ObjectiveConfig, OutputConfig,
+    SourceConfig, paths, schema,
 };
 use crate::error::{Error, Result, quote};
 use crate::files;
 
+mod label_rule;
+
 /// What `min_gap` is when it is not given.
 const MIN_GAP: f64 = 1.0;
+/// What `backbone.path` accepts.
+const MODEL: &str = "a model folder, or a file that ends in .gguf";
 /// The score that ranks holistic ratings when none is named.
 const HOLISTIC_SCORE: &str = "overall";
 
@@ -48,13 +55,6 @@ struct Check {
     objective: Json,
 }
 
-/// What a path must lead to.
-#[derive(Clone, Copy)]
-enum Kind {
-    File,
-    Folder,
-}
-
 /// What a source takes from its surroundings when it does not say it itself.
 struct Surroundings<'a> {
     score: &'a str,
@@ -75,11 +75,19 @@ impl Check {
         let surroundings = Surroundings { score: HOLISTIC_SCORE, labels: LabelSource::Human };
         let holistic = self.data(raw.holistic, node, "holistic", &surroundings);
         let output = self.output(&raw.output, raw.name.as_deref().unwrap_or_default(), node);
+        let objectives: Vec<ObjectiveConfig> = objectives.into_iter().collect::<Option<_>>()?;
+        let pretrained = |objective: &ObjectiveConfig| matches!(objective.head, HeadKind::Pretrained(_));
+        let score_head = objectives.iter().any(pretrained);
+        if objectives.iter().all(pretrained) && backbone.as_ref().is_some_and(|backbone| backbone.pooling.is_none()) {
+            let found = "backbone.pooling is \"auto\", but every head is pretrained and none would tell which is best";
+            let problem = Problem::new(node.origin_at("backbone.pooling"), found);
+            self.problems.push(problem.accepts("mean_response, mean_all, cls, last_token"));
+        }
         Some(Config {
             name: raw.name?,
             file: files::absolute(path),
-            backbone: backbone?,
-            objectives: objectives.into_iter().collect::<Option<_>>()?,
+            backbone: BackboneConfig { score_head, ..backbone? },
+            objectives,
             rule: raw.combine.rule,
             holistic: holistic?,
             output: output?,
@@ -94,8 +102,41 @@ impl Check {
     }
 
     fn backbone(&mut self, raw: RawBackbone, node: &Node) -> Option<BackboneConfig> {
-        let path = self.existing(raw.path.as_deref()?, node, "backbone.path", Kind::Folder);
-        Some(BackboneConfig { path: path?, max_tokens: raw.max_tokens, pooling: raw.pooling, layers: raw.layers })
+        let place = self.model_place(&raw, node);
+        let RawBackbone { max_tokens, pooling, layers, .. } = raw;
+        Some(BackboneConfig { place: place?, max_tokens, pooling: pooling.given(), layers, score_head: false })
+    }
+
+    /// Exactly one of `path` and `hub`.
+    fn model_place(&mut self, raw: &RawBackbone, node: &Node) -> Option<ModelPlace> {
+        let origin = node.origin_at("backbone");
+        let accepted = "backbone.path (a model folder or a GGUF file), or backbone.hub (owner/name)";
+        let problem = match (&raw.path, &raw.hub) {
+            (Some(path), None) if raw.revision.is_none() => {
+                return self.model(path, node, "backbone.path").map(ModelPlace::Disk);
+            }
+            (None, Some(repository)) => {
+                let revision = raw.revision.clone().unwrap_or_else(|| "main".to_owned());
+                return Some(ModelPlace::Hub { repository: repository.clone(), revision });
+            }
+            (Some(_), None) => {
+                let origin = node.origin_at("backbone.revision");
+                let problem = Problem::new(origin, "backbone.revision has no meaning with backbone.path");
+                problem.accepts("a revision beside backbone.hub").help("remove revision, or name the model by hub")
+            }
+            (None, None) => Problem::new(origin, "the backbone names no model").accepts(accepted),
+            (Some(_), Some(_)) => {
+                let problem = Problem::new(node.origin_at("backbone.hub"), "the backbone names two models");
+                problem.accepts(accepted).help("remove path or hub")
+            }
+        };
+        // A key that was refused already says why it is missing here.
+        let stands = |key: &str| node.child("backbone").is_some_and(|backbone| backbone.child(key).is_some());
+        let refused = |key: &str, read: bool| !read && stands(key);
+        if !refused("path", raw.path.is_some()) && !refused("hub", raw.hub.is_some()) {
+            self.problems.push(problem);
+        }
+        None
     }
 
     fn weights(&mut self, entries: &[RawEntry], node: &Node) {
@@ -153,7 +194,24 @@ impl Check {
         })
     }
 
-    fn head(&mut self, raw: RawHead, node: &Node) -> HeadConfig {
+    fn head(&mut self, raw: RawHeadChoice, node: &Node) -> HeadKind {
+        let raw = match raw {
+            RawHeadChoice::Word(_) => return HeadKind::Pretrained(None),
+            RawHeadChoice::Settings(raw) => raw,
+        };
+        if let Some(label) = raw.pretrained {
+            let given = |key: &str| node.child("head").is_some_and(|head| head.child(key).is_some());
+            for key in ["l2", "l2_grid", "folds"].into_iter().filter(|key| given(key)) {
+                let key = format!("head.{key}");
+                let problem = Problem::new(node.origin_at(&key), format!("{key} has no meaning with head.pretrained"));
+                self.problems.push(problem.help("remove it: a pretrained head is not fitted"));
+            }
+            return HeadKind::Pretrained(Some(label));
+        }
+        HeadKind::Linear(self.linear_head(raw, node))
+    }
+
+    fn linear_head(&mut self, raw: RawHead, node: &Node) -> HeadConfig {
         for (index, pair) in raw.l2_grid.windows(2).enumerate() {
             if let [before, after] = pair
                 && after <= before
@@ -192,16 +250,22 @@ impl Check {
         key: &str,
         surroundings: &Surroundings<'_>,
     ) -> Option<SourceConfig> {
-        self.only_for_rated(&raw, node, key);
-        let path = raw.path.as_deref().and_then(|path| self.existing(path, node, &format!("{key}.path"), Kind::File));
+        self.of_use_to_format(&raw, node, key);
+        let given = given(&raw);
+        let inputs = raw.path.as_deref().and_then(|path| self.inputs(path, node, &format!("{key}.path")));
         let labels = if raw.rule.is_some() { LabelSource::Rule } else { raw.labels.unwrap_or(surroundings.labels) };
-        let rule = match raw.rule {
-            Some(rule) => Some(RuleConfig { kind: rule.kind?, equal_on: rule.equal_on, max_gap: rule.max_gap }),
-            None => None,
-        };
+        let rule = self.rule(&raw, node, key);
+        if raw.rule.is_some() && rule.is_none() {
+            return None;
+        }
+        let Inputs { path, files, skipped } = inputs?;
         Some(SourceConfig {
-            path: path?,
+            path,
+            files,
+            skipped,
+            columns: raw.columns,
             format: raw.format,
+            given,
             score: raw.score.unwrap_or_else(|| surroundings.score.to_owned()),
             min_gap: raw.min_gap.unwrap_or(MIN_GAP),
             rule,
@@ -212,18 +276,15 @@ impl Check {
         })
     }
 
-    /// Pairs come ranked; a key that would rank them would be ignored in silence.
-    fn only_for_rated(&mut self, raw: &RawSource, node: &Node, key: &str) {
-        let word = match raw.format {
-            Some(Format::Pairs) => "pairs",
-            Some(Format::HhRlhf) => "hh_rlhf",
-            Some(Format::Rated) | None => return,
-        };
-        let given = [("rule", raw.rule.is_some()), ("score", raw.score.is_some()), ("min_gap", raw.min_gap.is_some())];
-        for (name, _) in given.into_iter().filter(|(_, given)| *given) {
+    /// A key that the format has no use for would be ignored in silence.
+    fn of_use_to_format(&mut self, raw: &RawSource, node: &Node, key: &str) {
+        let Some(format) = raw.format else { return };
+        for name in given(raw).into_iter().filter(|name| !format.uses(name)) {
             let key = format!("{key}.{name}");
-            let problem = Problem::new(node.origin_at(&key), format!("{key} has no meaning with format: {word}"));
-            let problem = problem.accepts("format: rated, or no format");
+            let found = format!("{key} has no meaning with format: {}", format.word());
+            let formats: Vec<&str> = Format::all().filter(|format| format.uses(name)).map(Format::word).collect();
+            let problem = Problem::new(node.origin_at(&key), found);
+            let problem = problem.accepts(format!("format: {}, or no format", formats.join(", ")));
             self.problems.push(problem.help(format!("remove {name}, or check the format")));
         }
     }
@@ -251,29 +312,30 @@ impl Check {
             .ok()
     }
 
-    /// An input: it must be there, and be of the right kind.
-    fn existing(&mut self, text: &str, node: &Node, key: &str, kind: Kind) -> Option<PathBuf> {
+    /// The files of a source: there must be one at least.
+    fn inputs(&mut self, text: &str, node: &Node, key: &str) -> Option<Inputs> {
+        let origin = node.origin_at(key);
+        let shown = self.resolve(text, origin, key)?;
+        inputs::find(&shown, origin, key).map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    /// An input folder: it must be there.
+    fn model(&mut self, text: &str, node: &Node, key: &str) -> Option<PathBuf> {
         let origin = node.origin_at(key);
         let shown = self.resolve(text, origin, key)?;
         let path = files::absolute(&shown);
-        let (right, fits) = match kind {
-            Kind::File => ("a file", path.is_file()),
-            Kind::Folder => ("a folder", path.is_dir()),
-        };
-        if fits {
+        let gguf = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+        if path.is_dir() || (gguf && path.is_file()) {
             return Some(path);
         }
-        let other = match (path.is_file(), path.is_dir()) {
-            (true, _) => "a file",
-            (_, true) => "a folder",
-            _ => "neither a file nor a folder",
-        };
         let shown = quote(&shown.to_string_lossy());
         let problem = if path.exists() {
-            Problem::new(origin, format!("{key} names {shown}, which is {other}")).accepts(right)
+            let other = if path.is_file() { "a file" } else { "neither a file nor a folder" };
+            let problem = Problem::new(origin, format!("{key} names {shown}, which is {other}")).accepts(MODEL);
+            if path.is_file() { problem.help("name the folder that holds the model's files") } else { problem }
         } else {
-            let problem = Problem::new(origin, format!("{key} names {shown}, which does not exist")).accepts(right);
-            problem.suggest(paths::similar(&path).as_deref())
+            let problem = Problem::new(origin, format!("{key} names {shown}, which does not exist"));
+            problem.accepts(MODEL).suggest(paths::similar(&path).as_deref())
         };
         self.problems.push(problem);
         None
@@ -291,6 +353,12 @@ impl Check {
         }
         Some(path)
     }
+}
+
+/// Which of the keys that only some formats use are given.
+fn given(raw: &RawSource) -> Vec<&'static str> {
+    let keys = [("rule", raw.rule.is_some()), ("score", raw.score.is_some()), ("min_gap", raw.min_gap.is_some())];
+    keys.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
 }
 
 #[cfg(test)]

@@ -6,8 +6,12 @@
 //! sees a raw value. All paths of a [`Config`] are absolute, resolved against the file that named them.
 
 mod check;
+mod columns;
 mod diagnostic;
 mod document;
+mod format;
+mod inputs;
+mod label_rule;
 mod node;
 mod overrides;
 mod paths;
@@ -15,9 +19,14 @@ mod raw;
 mod schema;
 mod shape;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use check::load;
+pub use columns::FIELDS;
+pub use format::Format;
+pub use inputs::data_extension;
+pub use label_rule::{Criterion, Pattern, RuleConfig, RuleKind};
 pub use schema::{OBJECTIVE_SCHEMA_FILE, RUN_SCHEMA_FILE, objective_schema, run_schema};
 
 /// A whole run, checked.
@@ -42,14 +51,31 @@ pub struct Config {
 /// Which frozen transformer to use, and how its hidden states become one feature vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackboneConfig {
-    /// A Hugging Face model folder: `config.json`, `tokenizer.json`, `model.safetensors`.
-    pub path: PathBuf,
+    /// Where the model is.
+    pub place: ModelPlace,
     /// The longest input in tokens, special tokens included; longer ones are cut and counted.
     pub max_tokens: usize,
-    /// How token states become one vector.
-    pub pooling: Pooling,
-    /// Layers whose pooled states are concatenated: 0 is the embedding output, 1 the first layer, -1 the last.
-    pub layers: Vec<i64>,
+    /// How token states become one vector; `None` means: chosen on the calibration split.
+    pub pooling: Option<Pooling>,
+    /// Layers whose pooled states are concatenated: 0 is the embedding output, 1 the first layer, -1 the last. `None`
+    /// means the last but one, or, without a pooling, chosen together with it.
+    pub layers: Option<Vec<i64>>,
+    /// Whether an objective is the checkpoint's own score head, so that its labels must be computed too.
+    pub score_head: bool,
+}
+
+/// Where a model is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ModelPlace {
+    /// A model folder or GGUF file on disk.
+    Disk(PathBuf),
+    /// A model of the hub, in the local cache or to be downloaded.
+    Hub {
+        /// `owner/name`.
+        repository: String,
+        /// Branch, tag or commit.
+        revision: String,
+    },
 }
 
 /// How the states of the tokens become one vector.
@@ -60,8 +86,25 @@ pub enum Pooling {
     MeanResponse,
     /// Mean over all tokens, special tokens included.
     MeanAll,
-    /// The first token, `[CLS]`.
+    /// The first token, `[CLS]` in encoders.
     Cls,
+    /// The last token, which has seen the whole text in a causal decoder.
+    LastToken,
+}
+
+impl Pooling {
+    /// Every way, in the order in which a search tries them.
+    pub const ALL: [Self; 4] = [Self::MeanResponse, Self::MeanAll, Self::Cls, Self::LastToken];
+
+    /// Its name in configs and messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::MeanResponse => "mean_response",
+            Self::MeanAll => "mean_all",
+            Self::Cls => "cls",
+            Self::LastToken => "last_token",
+        }
+    }
 }
 
 /// One reward dimension.
@@ -79,8 +122,8 @@ pub struct ObjectiveConfig {
     pub labels: LabelSource,
     /// Where the pairs come from.
     pub data: Vec<SourceConfig>,
-    /// How the head is trained.
-    pub head: HeadConfig,
+    /// The head to train, or the checkpoint's own.
+    pub head: HeadKind,
     /// How raw scores become normalized ones.
     pub normalizer: NormalizerKind,
 }
@@ -110,19 +153,29 @@ impl LabelSource {
     }
 }
 
-/// One file of preference data and how to read it.
+/// One source of preference data and how to read it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceConfig {
-    /// The file: JSONL, plain or gzip.
+    /// What the source names: a file, a folder or a pattern.
     pub path: PathBuf,
+    /// The files that are read, each once, in the order of their names.
+    pub files: Vec<PathBuf>,
+    /// Names of files in the folder that are not read because nothing is known to end so.
+    pub skipped: Vec<String>,
+    /// Columns under other names: the field that the formats know to the column of the file (dots lead into objects
+    /// and lists).
+    pub columns: BTreeMap<String, String>,
     /// Its format; `None` means: detect it from the first row and say so.
     pub format: Option<Format>,
-    /// For rated answers: the key under `scores` that ranks them; the objective's name by default.
+    /// Which of a row's scores or labels counts; the objective's name by default. A minus before the name of a rating
+    /// (`-toxicity`) means that less is better.
     pub score: String,
-    /// For rated answers: the least difference of scores that makes a pair.
+    /// For ratings: the least difference that makes a pair.
     pub min_gap: f64,
     /// For rated answers: label by a rule instead of by `score`.
     pub rule: Option<RuleConfig>,
+    /// Which of `rule`, `score` and `min_gap` the config gives: in a format without such a thing they are a mistake.
+    pub given: Vec<&'static str>,
     /// Who labelled this source.
     pub labels: LabelSource,
     /// The row's field that says who labelled it (text that begins with human, ai, gold or rule), if any.
@@ -134,35 +187,13 @@ pub struct SourceConfig {
     pub max_pairs_per_prompt: Option<usize>,
 }
 
-/// Formats of preference data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// TRL pairs: `chosen`, `rejected` and an explicit or implicit `prompt`, as text or as messages.
-    Pairs,
-    /// Anthropic hh-rlhf: `chosen` and `rejected` are whole `\n\nHuman:` / `\n\nAssistant:` transcripts.
-    HhRlhf,
-    /// Rated answers: `prompt`, `response`, `scores` (one number, or one number a labeler, per dimension).
-    Rated,
-}
-
-/// A rule that labels pairs of rated answers.
+/// A head to train, or the checkpoint's own.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RuleConfig {
-    /// Which answer wins.
-    pub kind: RuleKind,
-    /// Only pairs that are equal on this score are labelled; `None` means every pair.
-    pub equal_on: Option<String>,
-    /// Scores that differ by at most this count as equal.
-    pub max_gap: f64,
-}
-
-/// Which answer a labelling rule prefers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RuleKind {
-    /// The answer with fewer words wins; equal counts make no pair.
-    FewerWords,
+pub enum HeadKind {
+    /// Fitted by Bradley-Terry.
+    Linear(HeadConfig),
+    /// A label of the checkpoint's own score head: its name or number, `None` for the only one.
+    Pretrained(Option<String>),
 }
 
 /// How a linear head is trained.

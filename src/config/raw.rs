@@ -4,9 +4,12 @@
 //! these structs. A required key is an `Option` only so that reading can go on after a fault and report the rest.
 //! What keys mean together stands in [`super::check`].
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::columns;
 use super::{Format, LabelSource, NormalizerKind, Pooling, Rule, RuleKind};
 
 /// The version of the configuration format this build reads.
@@ -51,20 +54,61 @@ pub(super) struct RawRun {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBackbone {
-    /// A Hugging Face model folder with config.json, tokenizer.json and model.safetensors.
-    #[schemars(required, regex(pattern = TEXT_PATTERN))]
+    /// A Hugging Face model folder with config.json, tokenizer.json and safetensors weights, or a GGUF file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
     pub path: Option<String>,
+    /// In place of `path`: a model of the hub, `owner/name`, read from the local cache or, in builds with the feature
+    /// `hub`, downloaded into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub hub: Option<String>,
+    /// With `hub`: the branch, tag or commit; `main` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub revision: Option<String>,
     /// The longest input in tokens, special tokens included; longer ones are cut and counted.
     #[serde(default = "default_max_tokens")]
     #[schemars(range(min = 8, max = 8192))]
     pub max_tokens: usize,
-    /// How the states of the tokens become one vector.
+    /// How the states of the tokens become one vector; `auto` tries all ways on the calibration split and keeps the
+    /// best, and tries several layers too unless `layers` is given.
     #[serde(default = "default_pooling")]
-    pub pooling: Pooling,
-    /// Layers whose pooled states are concatenated: 0 is the embedding output, 1 the first layer, -1 the last.
-    #[serde(default = "default_layers")]
-    #[schemars(length(min = 1, max = 8), inner(range(min = -64, max = 64)), extend("uniqueItems" = true))]
-    pub layers: Vec<i64>,
+    pub pooling: RawPooling,
+    /// Layers whose pooled states are concatenated: 0 is the embedding output, 1 the first layer, -1 the last. The
+    /// last but one by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8), inner(range(min = -256, max = 256)), extend("uniqueItems" = true))]
+    pub layers: Option<Vec<i64>>,
+}
+
+/// How the states of the tokens become one vector.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawPooling {
+    /// Chosen on the calibration split.
+    Auto,
+    /// Mean over the response's tokens.
+    MeanResponse,
+    /// Mean over all tokens, special tokens included.
+    MeanAll,
+    /// The first token, `[CLS]` in encoders.
+    Cls,
+    /// The last token.
+    LastToken,
+}
+
+impl RawPooling {
+    /// The pooling asked for; `None` when it is to be chosen.
+    pub(super) fn given(self) -> Option<Pooling> {
+        match self {
+            Self::Auto => None,
+            Self::MeanResponse => Some(Pooling::MeanResponse),
+            Self::MeanAll => Some(Pooling::MeanAll),
+            Self::Cls => Some(Pooling::Cls),
+            Self::LastToken => Some(Pooling::LastToken),
+        }
+    }
 }
 
 /// One objective of a run.
@@ -131,29 +175,36 @@ pub(super) struct RawObjective {
     /// Where the pairs come from.
     #[schemars(required, length(min = 1))]
     pub data: Option<Vec<RawSource>>,
-    /// How the head is trained.
+    /// How the head is trained; `pretrained` takes the checkpoint's own score head as it is.
     #[serde(default)]
-    pub head: RawHead,
+    pub head: RawHeadChoice,
     /// How raw scores become normalized ones.
     #[serde(default = "default_normalizer")]
     pub normalizer: NormalizerKind,
 }
 
-/// One file of preference data and how to read it.
+/// One source of preference data and how to read it.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSource {
-    /// The file: JSONL, plain or gzip.
+    /// A file, a folder of files or a pattern such as `data/*.jsonl.gz`: JSON lines, JSON, CSV or TSV (each plain,
+    /// gzip or zstd), or Parquet.
     #[schemars(required, regex(pattern = TEXT_PATTERN))]
     pub path: Option<String>,
+    /// Columns under other names, as `prompt: question`: the field on the left is read from the file's column on the
+    /// right; dots lead into objects and lists: `chosen: answers.0.text`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "columns::schema")]
+    pub columns: BTreeMap<String, String>,
     /// Its format; without this key it is detected from the first row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// For rated answers: the key under `scores` that ranks them; the objective's name by default.
+    /// Which of a row's scores or labels counts; the objective's name by default. A minus before the name of a rating
+    /// (`-toxicity`) means that less is better.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = TEXT_PATTERN))]
     pub score: Option<String>,
-    /// For rated answers: the least difference of scores that makes a pair; 1 by default.
+    /// For ratings: the least difference that makes a pair; 1 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub min_gap: Option<f64>,
@@ -184,14 +235,49 @@ pub(super) struct RawLabelRule {
     /// Which answer wins.
     #[schemars(required)]
     pub kind: Option<RuleKind>,
+    /// With `matches` and `avoids`: the regular expression that is looked for in the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub pattern: Option<String>,
+    /// With `length`: how many words are best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub target_words: Option<usize>,
+    /// With `bleu` and `rouge_l`: the row's field that holds the reference text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub reference: Option<String>,
+    /// The least difference that makes a pair: words, characters, BLEU points (of 100) or ROUGE-L (of 1); any by
+    /// default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub min_gap: Option<f64>,
     /// Only pairs that are equal on this score are labelled; without this key every pair is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = TEXT_PATTERN))]
     pub equal_on: Option<String>,
-    /// Scores that differ by at most this count as equal.
-    #[serde(default)]
+    /// Scores that differ by at most this count as equal; 0 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
-    pub max_gap: f64,
+    pub max_gap: Option<f64>,
+}
+
+/// A head to train, or the checkpoint's own.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum RawHeadChoice {
+    /// The checkpoint's own score head, which has one label.
+    Word(RawPretrained),
+    /// How it is trained, or which label of the checkpoint's own score head it is.
+    Settings(RawHead),
+}
+
+/// The word `pretrained`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawPretrained {
+    /// The checkpoint's own score head.
+    Pretrained,
 }
 
 /// How a linear head is trained.
@@ -209,6 +295,10 @@ pub(super) struct RawHead {
     #[serde(default = "default_folds")]
     #[schemars(range(min = 2, max = 20))]
     pub folds: usize,
+    /// Train nothing: take this label (its name or number) of the checkpoint's own score head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub pretrained: Option<String>,
 }
 
 /// An L2 penalty: chosen or given.
@@ -235,9 +325,15 @@ impl Default for RawCombine {
     }
 }
 
+impl Default for RawHeadChoice {
+    fn default() -> Self {
+        Self::Settings(RawHead::default())
+    }
+}
+
 impl Default for RawHead {
     fn default() -> Self {
-        Self { l2: default_penalty(), l2_grid: default_grid(), folds: default_folds() }
+        Self { l2: default_penalty(), l2_grid: default_grid(), folds: default_folds(), pretrained: None }
     }
 }
 
@@ -249,12 +345,8 @@ fn default_max_tokens() -> usize {
     256
 }
 
-fn default_pooling() -> Pooling {
-    Pooling::MeanResponse
-}
-
-fn default_layers() -> Vec<i64> {
-    vec![-2]
+fn default_pooling() -> RawPooling {
+    RawPooling::MeanResponse
 }
 
 fn default_weight() -> f64 {

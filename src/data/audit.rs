@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::pairs::Candidate;
 use super::{Item, Pair, Split};
 use crate::config::{Format, LabelSource, SourceConfig};
 use crate::files::{self, Digest};
@@ -47,23 +48,46 @@ pub struct Audit {
 /// What one source was found to be.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct SourceAudit {
-    /// The file.
+    /// The file, the folder or the pattern, as the config names it.
     pub path: String,
+    /// How many files were read.
+    pub files: usize,
+    /// Names of files in the folder that were not read because nothing is known to end so.
+    pub skipped: Vec<String>,
     /// Its format.
     pub format: Format,
     /// Whether the format was told from the first row and not by the config.
     pub detected: bool,
+    /// Fields of the first row that the detected format does not read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
     /// Rows read.
     pub rows: usize,
     /// Pairs kept.
     pub pairs: usize,
+    /// Pairs on which the labelers are undecided.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ties: usize,
+    /// Pairs with a margin.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub margins: usize,
+    /// Pairs with another weight than 1.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub weights: usize,
     /// Rows or pairs dropped, by reason.
     pub dropped: BTreeMap<String, usize>,
     /// Rows in which consecutive turns of one speaker were joined by a blank line.
     pub joined_turns: usize,
-    /// Digest of the rows' texts, whatever their order, line ends and compression.
+    /// Index of one of its pairs among the objective's, to show.
+    pub example: Option<usize>,
+    /// Digest of what the rows say, whatever their order, files and containers.
     #[serde(serialize_with = "as_text")]
     pub digest: Digest,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 fn as_text<S: serde::Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
@@ -75,12 +99,19 @@ impl SourceAudit {
     pub(super) fn new(source: &SourceConfig) -> Self {
         Self {
             path: files::shown(&source.path),
+            files: source.files.len(),
+            skipped: source.skipped.clone(),
             format: source.format.unwrap_or(Format::Pairs),
             detected: source.format.is_none(),
+            ignored: Vec::new(),
             rows: 0,
             pairs: 0,
+            ties: 0,
+            margins: 0,
+            weights: 0,
             dropped: BTreeMap::new(),
             joined_turns: 0,
+            example: None,
             digest: digest_of_rows(Vec::new()),
         }
     }
@@ -90,6 +121,14 @@ impl SourceAudit {
         if count > 0 {
             *self.dropped.entry(reason.to_owned()).or_default() += count;
         }
+    }
+
+    /// Counts what the source's pairs say beside who won. Pairs that an earlier source has too are counted here.
+    pub(super) fn count_labels(&mut self, candidates: &[Candidate]) {
+        let count = |is: fn(&Candidate) -> bool| candidates.iter().filter(|candidate| is(candidate)).count();
+        self.ties = count(|candidate| candidate.preference <= 0.5);
+        self.margins = count(|candidate| candidate.margin > 0.0);
+        self.weights = count(|candidate| candidate.weight.total_cmp(&1.0).is_ne());
     }
 
     /// How many were dropped for this reason.
@@ -175,7 +214,8 @@ mod tests {
 
     fn pair(chosen: usize, rejected: usize, preference: f64) -> Pair {
         let prompt_key = item("").prompt_key();
-        Pair { chosen, rejected, preference, labels: LabelSource::Human, split: Split::Train, prompt_key }
+        let (labels, split) = (LabelSource::Human, Split::Train);
+        Pair { chosen, rejected, preference, margin: 0.0, weight: 1.0, labels, split, prompt_key }
     }
 
     #[test]

@@ -41,8 +41,8 @@ fn is_transcript(text: &str) -> bool {
 pub(super) fn parse(row: &Row) -> Result<Outcome, Fault> {
     let (chosen, rejected) = (side(row, "chosen")?, side(row, "rejected")?);
     match (chosen, rejected) {
-        (Ok(chosen), Ok(rejected)) => outcome(row, chosen, rejected),
-        (Err(reason), _) | (_, Err(reason)) => Ok(Outcome::Dropped(reason)),
+        (Ok(chosen), Ok(rejected)) => outcome(row, Some(chosen), Some(rejected)),
+        (Err(reason), _) | (_, Err(reason)) => Ok(Outcome::dropped(reason)),
     }
 }
 
@@ -54,22 +54,31 @@ fn side(row: &Row, field: &str) -> Result<Result<Side, &'static str>, Fault> {
         let fault = row.fault(field, "text that is not a transcript").accepts(LAYOUT);
         fault.help("for rows with a field `prompt`, say format: pairs")
     })?;
+    Ok(last_answer(turns))
+}
+
+/// The last turn as the answer to those before; the reason when there is none.
+pub(super) fn last_answer(turns: Vec<Message>) -> Result<Side, &'static str> {
     match turns.last() {
-        Some(last) if last.role != Role::Assistant => return Ok(Err(NO_ASSISTANT)),
-        Some(last) if last.content.is_empty() => return Ok(Err(EMPTY)),
+        Some(last) if last.role != Role::Assistant => return Err(NO_ASSISTANT),
+        Some(last) if last.content.is_empty() => return Err(EMPTY),
         _ => {}
     }
     let spoken = turns.into_iter().filter(|turn| !turn.content.is_empty()).collect();
     let (prompt, response, joined) = join_turns(spoken);
-    Ok(Ok(Side { prompt, response, joined }))
+    Ok(Side { prompt, response, joined })
+}
+
+fn turns(text: &str) -> Option<Vec<Message>> {
+    // Some copies lost the line breaks at the start.
+    split_turns(&format!("\n\n{}", text.trim_start()), HUMAN, ASSISTANT)
 }
 
 /// The turns of a transcript, trimmed; `None` when it does not begin with one.
-fn turns(text: &str) -> Option<Vec<Message>> {
-    let whole = format!("\n\n{}", text.trim_start()); // some copies lost the line breaks at the start
+pub(super) fn split_turns(text: &str, human: &str, assistant: &str) -> Option<Vec<Message>> {
     let mut turns = Vec::new();
-    for (index, stretch) in whole.split(HUMAN).enumerate() {
-        for (position, content) in stretch.split(ASSISTANT).enumerate() {
+    for (index, stretch) in text.split(human).enumerate() {
+        for (position, content) in stretch.split(assistant).enumerate() {
             let content = content.trim().to_owned();
             match (index, position) {
                 (0, 0) if content.is_empty() => {}
@@ -95,10 +104,9 @@ mod tests {
     }
 
     fn pair(chosen: &str, rejected: &str) -> super::super::pairs::Labelled {
-        match read(chosen, rejected) {
-            Outcome::Pair(pair) => pair,
-            Outcome::Dropped(reason) => panic!("dropped: {reason}"),
-        }
+        let mut outcome = read(chosen, rejected);
+        assert_eq!(outcome.pairs.len(), 1, "{outcome:?}");
+        outcome.pairs.remove(0)
     }
 
     #[test]
@@ -124,10 +132,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_compared_is_dropped_with_its_reason() {
-        let reason = |chosen, rejected| match read(chosen, rejected) {
-            Outcome::Dropped(reason) => reason,
-            Outcome::Pair(_) => "kept",
-        };
+        let reason = |chosen, rejected| read(chosen, rejected).dropped.first().copied().unwrap_or("kept");
         assert_eq!(reason("\n\nHuman: a\n\nAssistant: ", "\n\nHuman: a\n\nAssistant: b"), EMPTY);
         assert_eq!(reason("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a"), NO_ASSISTANT);
         assert_eq!(reason("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: z\n\nAssistant: c"), PROMPTS_DIFFER);

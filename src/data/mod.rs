@@ -4,23 +4,27 @@
 //! that depends on content alone, so shuffled input files give the same dataset.
 
 mod audit;
+mod columns;
+mod formats;
 mod hh_rlhf;
 mod lines;
 mod load;
 mod pairs;
 mod rated;
+mod read;
 mod row;
+mod rules;
 mod split;
-mod template;
+mod written_messages;
 
 pub use audit::{Audit, LengthSkew, SourceAudit};
-pub use lines::{Line, Lines};
+pub use columns::plain;
 pub use load::load;
+pub use read::{Record, Rows};
 pub use row::{parse_item, parse_object};
 pub use split::{Split, Splitter};
-pub use template::render_prompt;
 
-pub use crate::conversation::{Item, Message, Role};
+pub use crate::conversation::{Item, Message, Role, render_prompt};
 
 use crate::config::LabelSource;
 use crate::files::Digest;
@@ -34,6 +38,10 @@ pub struct Pair {
     pub rejected: usize,
     /// Share of labelers who prefer `chosen`, in 0.5..=1; 1 for a hard label.
     pub preference: f64,
+    /// By how much the preferred item should score higher (log-odds), 0 or more; 0 where the data do not say.
+    pub margin: f64,
+    /// How much the pair counts, above 0; 1 where the data do not say.
+    pub weight: f64,
     /// Who decided.
     pub labels: LabelSource,
     /// Which split the pair's prompt belongs to.

@@ -2,26 +2,41 @@
 //!
 //! Also the vocabulary that all formats share: a row is a labelled pair, or is dropped for a stated reason.
 
+use std::cmp::Reverse;
+
 use serde_json::Value;
 
-use super::audit::{EMPTY, IDENTICAL, PROMPTS_DIFFER};
+use super::formats::compare::{Verdict, compare};
+use super::formats::fields::shown;
 use super::row::{Row, kind};
 use super::{Item, Message, Role, hh_rlhf};
 use crate::config::LabelSource;
-use crate::error::{Fault, Result, quote};
+use crate::error::{Fault, Result};
 use crate::files::Digest;
 
 /// The layouts of a preference row.
-const LAYOUTS: &str = "`prompt` with `chosen` and `rejected`, each text or messages; `chosen` and `rejected` as whole \
+pub(super) const LAYOUTS: &str = "`prompt` with `chosen` and `rejected`, each text or messages; `chosen` and `rejected` as whole \
                        conversations in messages; or both as \"\\n\\nHuman:\" / \"\\n\\nAssistant:\" transcripts";
 
-/// What a row of pairs comes to.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Outcome {
-    /// Two items to compare.
-    Pair(Labelled),
-    /// Nothing to learn from, and why.
-    Dropped(&'static str),
+/// What an answer to a given prompt may be.
+const ANSWER: &str = "text, or messages that end with the assistant's";
+
+/// What an answer with its prompt may be, where a format keeps both in one field.
+const CONVERSATION: &str = "a list of messages {role, content} that ends with the assistant's";
+
+/// What a row comes to: pairs to learn from, and why others were left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Outcome {
+    pub(super) pairs: Vec<Labelled>,
+    /// One reason for each pair, or for the row as a whole.
+    pub(super) dropped: Vec<&'static str>,
+}
+
+impl Outcome {
+    /// A row that gives nothing to learn from.
+    pub(super) fn dropped(reason: &'static str) -> Self {
+        Self { pairs: Vec::new(), dropped: vec![reason] }
+    }
 }
 
 /// Two items of one prompt, the preferred one first.
@@ -31,6 +46,10 @@ pub(super) struct Labelled {
     pub(super) rejected: Item,
     /// Share of labelers who prefer `chosen`, 0.5..=1.
     pub(super) preference: f64,
+    /// By how much `chosen` should score higher, as the row says; 0 where it does not, and for ties.
+    pub(super) margin: f64,
+    /// How much the pair counts, above 0; 1 where the row does not say.
+    pub(super) weight: f64,
     /// Whether consecutive turns of one speaker were joined.
     pub(super) joined: bool,
 }
@@ -44,6 +63,10 @@ pub(super) struct Candidate {
     pub(super) prompt: Digest,
     /// Share of labelers who prefer `chosen`, 0.5..=1.
     pub(super) preference: f64,
+    /// As in [`Labelled`].
+    pub(super) margin: f64,
+    /// As in [`Labelled`].
+    pub(super) weight: f64,
     pub(super) labels: LabelSource,
 }
 
@@ -55,9 +78,16 @@ impl Candidate {
         }
         self
     }
+
+    /// Which of several copies of a comparison stays: the lowest, the one with the most direct label first, and then
+    /// by what it says, so that the order of rows and sources decides nothing.
+    pub(super) fn rank(&self) -> (LabelSource, [Reverse<u64>; 3]) {
+        (self.labels, [self.preference, self.margin, self.weight].map(|number| Reverse(number.to_bits())))
+    }
 }
 
 /// One side of a row.
+#[derive(Clone, Debug)]
 pub(super) struct Side {
     pub(super) prompt: Vec<Message>,
     pub(super) response: String,
@@ -96,10 +126,7 @@ pub(super) fn explicit_prompt(row: &Row, layouts: &str) -> Result<Vec<Message>, 
 fn both(row: &Row, prompt: Option<&[Message]>, sides: (&Value, &Value)) -> Result<Outcome, Fault> {
     let chosen = side(row, "chosen", sides.0, prompt)?;
     let rejected = side(row, "rejected", sides.1, prompt)?;
-    match (chosen, rejected) {
-        (Some(chosen), Some(rejected)) => outcome(row, chosen, rejected),
-        _ => Ok(Outcome::Dropped(EMPTY)),
-    }
+    outcome(row, chosen, rejected)
 }
 
 /// One side; `None` when its response is empty.
@@ -111,8 +138,23 @@ pub(super) fn side(row: &Row, field: &str, value: &Value, prompt: Option<&[Messa
         Value::String(text) if prompt.is_some() => vec![Message { role: Role::Assistant, content: text.clone() }],
         Value::Array(list) if list.is_empty() => return Ok(None),
         Value::Array(list) => row.messages(field, list)?,
-        other => return Err(row.fault(field, kind(other)).accepts(LAYOUTS)),
+        other if prompt.is_some() => return Err(row.fault(field, kind(other)).accepts(ANSWER)),
+        other if ["chosen", "rejected"].contains(&field) => return Err(row.fault(field, kind(other)).accepts(LAYOUTS)),
+        other => return Err(row.fault(field, kind(other)).accepts(CONVERSATION)),
     };
+    complete(row, field, completion, prompt)
+}
+
+/// The side that the messages of a completion are, after the prompt's; `None` when its response is empty.
+///
+/// # Errors
+/// A fault when the last message is not the assistant's, or the system speaks in the middle.
+pub(super) fn complete(
+    row: &Row,
+    field: &str,
+    completion: Vec<Message>,
+    prompt: Option<&[Message]>,
+) -> Result<Option<Side>, Fault> {
     row.ends_with_assistant(field, &completion)?;
     if completion.last().is_some_and(|last| last.content.trim().is_empty()) {
         return Ok(None);
@@ -159,27 +201,13 @@ pub(super) fn join_turns(messages: Vec<Message>) -> (Vec<Message>, String, bool)
 /// What two readable sides come to, `votes` taken into account.
 ///
 /// # Errors
-/// A fault when `votes` cannot be used.
-pub(super) fn outcome(row: &Row, chosen: Side, rejected: Side) -> Result<Outcome, Fault> {
-    let share = votes(row)?;
-    if chosen.prompt != rejected.prompt {
-        return Ok(Outcome::Dropped(PROMPTS_DIFFER));
-    }
-    if chosen.response.trim() == rejected.response.trim() {
-        return Ok(Outcome::Dropped(IDENTICAL));
-    }
-    let joined = chosen.joined || rejected.joined;
-    let item = |side: Side| Item { prompt: side.prompt, response: side.response };
-    let (chosen, rejected) = (item(chosen), item(rejected));
-    Ok(Outcome::Pair(if share < 0.5 {
-        Labelled { chosen: rejected, rejected: chosen, preference: 1.0 - share, joined }
-    } else {
-        Labelled { chosen, rejected, preference: share, joined }
-    }))
+/// A fault when `votes`, `margin` or `weight` cannot be used.
+pub(super) fn outcome(row: &Row, chosen: Option<Side>, rejected: Option<Side>) -> Result<Outcome, Fault> {
+    compare(row, [chosen, rejected], Verdict::share(votes(row)?))
 }
 
 /// The share of labelers for `chosen` as the row has it: `votes: [for chosen, for rejected]`; 1 without votes.
-fn votes(row: &Row) -> Result<f64, Fault> {
+pub(super) fn votes(row: &Row) -> Result<f64, Fault> {
     let Some(value) = row.value("votes") else { return Ok(1.0) };
     let accepted = "two counts [for chosen, for rejected], not both zero";
     let counts: Option<Vec<u64>> = value.as_array().and_then(|list| list.iter().map(Value::as_u64).collect());
@@ -187,7 +215,7 @@ fn votes(row: &Row) -> Result<f64, Fault> {
         Some([chosen, rejected]) if chosen.saturating_add(*rejected) > 0 => {
             Ok(*chosen as f64 / (*chosen as f64 + *rejected as f64))
         }
-        _ => Err(row.fault("votes", quote(&value.to_string())).accepts(accepted)),
+        _ => Err(row.fault("votes", shown(value)).accepts(accepted)),
     }
 }
 
@@ -196,6 +224,7 @@ fn votes(row: &Row) -> Result<f64, Fault> {
 mod tests {
     use serde_json::json;
 
+    use super::super::audit::{EMPTY, IDENTICAL, PROMPTS_DIFFER};
     use super::super::row::parse_object;
     use super::*;
 
@@ -206,7 +235,7 @@ mod tests {
 
     fn pair(row: &Value) -> Labelled {
         match read(row) {
-            Ok(Outcome::Pair(pair)) => pair,
+            Ok(Outcome { mut pairs, .. }) if pairs.len() == 1 => pairs.remove(0),
             other => panic!("{row} gave {other:?}"),
         }
     }
@@ -224,7 +253,7 @@ mod tests {
         let plain = pair(&json!({ "prompt": "q", "chosen": "a", "rejected": "b" }));
         assert_eq!(plain.preference, 1.0);
         for row in [
-            json!({ "prompt": [user("q")], "chosen": "a", "rejected": "b", "margin": 2 }),
+            json!({ "prompt": [user("q")], "chosen": "a", "rejected": "b", "margin": 0, "weight": 1 }),
             json!({ "prompt": [user("q")], "chosen": [assistant("a")], "rejected": [assistant("b")] }),
             json!({ "chosen": [user("q"), assistant("a")], "rejected": [user("q"), assistant("b")] }),
             json!({ "prompt": "q", "chosen": [user("q"), assistant("a")], "rejected": [user("q"), assistant("b")] }),
@@ -268,7 +297,7 @@ mod tests {
             (json!({ "prompt": "q", "chosen": [assistant("")], "rejected": "b" }), EMPTY),
             (json!({ "chosen": [user("q"), assistant("a")], "rejected": [user("z"), assistant("b")] }), PROMPTS_DIFFER),
         ] {
-            assert_eq!(read(&row), Ok(Outcome::Dropped(reason)), "{row}");
+            assert_eq!(read(&row), Ok(Outcome::dropped(reason)), "{row}");
         }
     }
 

@@ -1,23 +1,27 @@
-//! Rated answers: `prompt`, `response`, `scores: {name: number, or one number a labeler}`.
+//! Rated answers: `prompt`, `response`, `scores: {name: number, or one number a labeler}`, or a column a score.
 //!
 //! Answers to one prompt become pairs: by the difference of their mean scores, or by a rule.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Item;
 use super::audit::{DUPLICATE_RATING, EMPTY, SourceAudit};
-use super::pairs::{Candidate, explicit_prompt, side};
+use super::formats::unpaired::refuse_many;
+use super::pairs::{Candidate, Side, explicit_prompt, side};
 use super::row::{Row, kind};
-use crate::config::{LabelSource, RuleConfig, RuleKind, SourceConfig};
+use super::rules;
+use crate::config::{LabelSource, RuleConfig, SourceConfig};
 use crate::error::{Fault, Result, did_you_mean, quote};
 use crate::files::{self, Digest};
 
 /// The layout of a rated answer.
 const LAYOUT: &str = "`prompt` (text or messages), `response` (text) and `scores` (an object: one number, or a list \
-                      of one number a labeler, per name)";
+                      of one number a labeler, per name), or a column of numbers per score";
+/// Answers that a rule would compare with a reference which their row does not have.
+const NO_REFERENCE: &str = "no reference for the rule";
 /// What decimal scores may be off by in binary: 0.7 − 0.6 counts as a difference of 0.1.
 const ROUNDING: f64 = 1e-9;
 
@@ -31,7 +35,8 @@ struct Rating {
     key: Digest,
     /// One number a labeler; empty when the rule needs no score.
     scores: Vec<f64>,
-    words: usize,
+    /// How well the answer does by the source's rule; 0 without one.
+    merit: f64,
     labels: LabelSource,
 }
 
@@ -47,7 +52,49 @@ impl Rating {
             .cmp(&(other.prompt, other.response, other.key, other.labels))
             .then_with(|| scores().find(|order| order.is_ne()).unwrap_or(Ordering::Equal))
             .then(self.scores.len().cmp(&other.scores.len()))
+            .then(self.merit.total_cmp(&other.merit))
     }
+}
+
+/// One answer with numbers, as a format gives it.
+pub(super) struct Answer<'a> {
+    /// `None` when it is empty.
+    pub(super) side: Option<Side>,
+    /// Its scores by name, missing ones left out; or why they cannot be read, where any is needed.
+    pub(super) scores: Result<Vec<Score<'a>>, Fault>,
+}
+
+/// A score as it stands in a row: a number, or a list of one number a labeler.
+pub(super) struct Score<'a> {
+    pub(super) name: &'a str,
+    /// The field's name, for messages.
+    pub(super) field: String,
+    pub(super) value: &'a Value,
+}
+
+/// Reads a row as a rated answer.
+pub(super) type Parse = for<'a> fn(&Row<'a>) -> Result<Answer<'a>, Fault>;
+
+/// Reads a row of the format `rated`.
+///
+/// # Errors
+/// A fault that names the field and the accepted layout.
+pub(super) fn parse<'a>(row: &Row<'a>) -> Result<Answer<'a>, Fault> {
+    let prompt = explicit_prompt(row, LAYOUT)?;
+    let response = row.value("response").ok_or_else(|| row.missing("response", LAYOUT))?;
+    let labels = row.value("labels").filter(|labels| labels.is_object());
+    let score = |(name, value): (&'a String, &'a Value)| Score { name, field: format!("scores.{name}"), value };
+    let scores = match row.value("scores").or(labels) {
+        Some(Value::Object(scores)) => Ok(scores.iter().map(score).collect()),
+        Some(other) => Err(row.fault("scores", kind(other)).accepts(LAYOUT)),
+        None => {
+            // A table has a column a score.
+            let numbers = row.object.iter().filter(|(_, value)| value.is_number());
+            let columns: Vec<Score> = numbers.map(|(name, value)| Score { name, field: name.clone(), value }).collect();
+            if columns.is_empty() { Err(row.missing("scores", LAYOUT)) } else { Ok(columns) }
+        }
+    };
+    Ok(Answer { side: side(row, "response", response, Some(&prompt))?, scores })
 }
 
 /// The rated answers of one source.
@@ -56,6 +103,7 @@ pub(super) struct Rated {
     ratings: Vec<Rating>,
     names: BTreeSet<String>,
     without_score: usize,
+    without_reference: usize,
 }
 
 /// The score that decides, or must be equal, for this source; `None` when its rule needs none.
@@ -67,59 +115,64 @@ fn score_name(source: &SourceConfig) -> Option<&str> {
 }
 
 impl Rated {
-    /// Takes one row; the item is returned for the pool unless its response is empty.
+    /// Takes one row, read by its format; the item is returned for the pool unless its response is empty.
     ///
     /// # Errors
     /// A fault that names the field and the accepted layout.
     pub(super) fn add(
         &mut self,
-        row: &Row,
+        (row, answer): (&Row, Answer),
         source: &SourceConfig,
         labels: LabelSource,
         audit: &mut SourceAudit,
     ) -> Result<Option<Item>, Fault> {
-        let prompt = explicit_prompt(row, LAYOUT)?;
-        let response = row.value("response").ok_or_else(|| row.missing("response", LAYOUT))?;
-        let scores = self.scores(row, source)?;
-        let Some(side) = side(row, "response", response, Some(&prompt))? else {
+        let scores = self.scores(row, answer.scores, source)?;
+        let Some(side) = answer.side else {
             audit.drop(EMPTY, 1);
             return Ok(None);
         };
         audit.joined_turns += usize::from(side.joined);
         let item = Item { prompt: side.prompt, response: side.response };
-        match scores {
-            None => self.without_score += 1,
-            Some(scores) => self.ratings.push(Rating {
+        match (scores, merit(row, source.rule.as_ref(), &item.response)?) {
+            (None, _) => self.without_score += 1,
+            (_, None) => self.without_reference += 1,
+            (Some(scores), Some(merit)) => self.ratings.push(Rating {
                 prompt: item.prompt_key(),
                 response: Digest::of(item.response.trim().as_bytes()),
                 key: item.key(),
                 scores,
-                words: item.response.split_whitespace().count(),
+                merit,
                 labels,
             }),
         }
         Ok(Some(item))
     }
 
-    /// The numbers that this source asks for; `None` when the row lacks them.
-    fn scores(&mut self, row: &Row, source: &SourceConfig) -> Result<Option<Vec<f64>>, Fault> {
-        let Some(name) = score_name(source) else { return Ok(Some(Vec::new())) };
-        let value = row.value("scores").ok_or_else(|| row.missing("scores", LAYOUT))?;
-        let scores: &Map<String, Value> =
-            value.as_object().ok_or_else(|| row.fault("scores", kind(value)).accepts(LAYOUT))?;
-        for known in scores.keys() {
-            if !self.names.contains(known) {
-                self.names.insert(known.clone());
+    /// The numbers that this source asks for, negated where less is better; `None` when the row lacks them.
+    fn scores(
+        &mut self,
+        row: &Row,
+        scores: Result<Vec<Score>, Fault>,
+        source: &SourceConfig,
+    ) -> Result<Option<Vec<f64>>, Fault> {
+        let Some(wanted) = score_name(source) else { return Ok(Some(Vec::new())) };
+        let scores = scores?;
+        for score in &scores {
+            if !self.names.contains(score.name) {
+                self.names.insert(score.name.to_owned());
             }
         }
-        let field = format!("scores.{name}");
-        match scores.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(list @ Value::Array(_)) => {
-                let list = row.list(&field, list)?;
-                list.iter().map(|value| row.number(&field, value)).collect::<Result<Vec<f64>, Fault>>().map(Some)
+        let find = |name: &str| scores.iter().find(|score| score.name == name);
+        let negated = || wanted.strip_prefix('-').and_then(find).map(|score| (score, -1.0));
+        let Some((score, sign)) = find(wanted).map(|score| (score, 1.0)).or_else(negated) else { return Ok(None) };
+        match score.value {
+            Value::Null => Ok(None),
+            Value::Array(list) if !list.is_empty() => {
+                let numbers = list.iter().map(|value| row.number(&score.field, value).map(|number| sign * number));
+                numbers.collect::<Result<Vec<f64>, Fault>>().map(Some)
             }
-            Some(value) => row.number(&field, value).map(|number| Some(vec![number])),
+            Value::Array(_) => Err(row.fault(&score.field, "an empty list").accepts("at least one number")),
+            value => row.number(&score.field, value).map(|number| Some(vec![sign * number])),
         }
     }
 
@@ -134,12 +187,14 @@ impl Rated {
             }
             audit.drop(&format!("no score {name}"), self.without_score);
         }
+        audit.drop(NO_REFERENCE, self.without_reference);
         self.ratings.sort_by(Rating::order);
         let count = self.ratings.len();
         self.ratings.dedup_by(|right, left| (left.prompt, left.response) == (right.prompt, right.response));
         audit.drop(DUPLICATE_RATING, count - self.ratings.len());
         let mut candidates = Vec::new();
         for group in self.ratings.chunk_by(|left, right| left.prompt == right.prompt) {
+            refuse_many(&files::shown(&source.path), group.len())?;
             for (index, left) in group.iter().enumerate() {
                 for right in group.iter().skip(index + 1) {
                     let pair = match &source.rule {
@@ -170,20 +225,25 @@ fn no_score(source: &SourceConfig, name: &str, names: &BTreeSet<String>) -> Faul
 
 fn candidate(winner: &Rating, loser: &Rating, preference: f64) -> Candidate {
     let labels = winner.labels.max(loser.labels); // a pair is worth what its less direct rating is worth
-    Candidate { chosen: winner.key, rejected: loser.key, prompt: winner.prompt, preference, labels }.canonical()
+    let (chosen, rejected, prompt) = (winner.key, loser.key, winner.prompt);
+    Candidate { chosen, rejected, prompt, preference, margin: 0.0, weight: 1.0, labels }.canonical()
 }
 
 /// The answer with the higher mean wins if the means are at least `min_gap` apart.
 fn by_score(min_gap: f64, left: &Rating, right: &Rating) -> Result<Candidate, &'static str> {
     let difference = left.mean() - right.mean();
-    if difference.abs() <= ROUNDING {
-        return Err("equal scores");
-    }
-    if difference.abs() + ROUNDING < min_gap {
-        return Err("scores closer than min_gap");
-    }
+    apart(difference, min_gap)?;
     let (winner, loser) = if difference > 0.0 { (left, right) } else { (right, left) };
     Ok(candidate(winner, loser, share(&winner.scores, &loser.scores)))
+}
+
+/// Whether two scores differ by enough; the reason when they do not.
+pub(super) fn apart(difference: f64, min_gap: f64) -> Result<(), &'static str> {
+    match difference.abs() {
+        equal if equal <= ROUNDING => Err("equal scores"),
+        close if close + ROUNDING < min_gap => Err("scores closer than min_gap"),
+        _ => Ok(()),
+    }
 }
 
 /// The share of labelers who rate the winner higher, ties half, at least ½ (a mean may win against the majority).
@@ -206,13 +266,25 @@ fn by_rule(rule: &RuleConfig, left: &Rating, right: &Rating) -> Result<Candidate
     if rule.equal_on.is_some() && (left.mean() - right.mean()).abs() > rule.max_gap + ROUNDING {
         return Err("not equal on the rule's score");
     }
-    match rule.kind {
-        RuleKind::FewerWords => match left.words.cmp(&right.words) {
-            Ordering::Less => Ok(candidate(left, right, 1.0)),
-            Ordering::Greater => Ok(candidate(right, left, 1.0)),
-            Ordering::Equal => Err("equal numbers of words"),
+    let pair = match rules::prefer(rule, left.merit, right.merit)? {
+        Ordering::Less => candidate(right, left, 1.0),
+        _ => candidate(left, right, 1.0),
+    };
+    // Whoever rated the answers, it is the rule that decided.
+    Ok(Candidate { labels: LabelSource::Rule, ..pair })
+}
+
+/// The answer's merit by the source's rule; `None` when the row lacks the reference that the rule needs.
+fn merit(row: &Row, rule: Option<&RuleConfig>, response: &str) -> Result<Option<f64>, Fault> {
+    let Some(rule) = rule else { return Ok(Some(0.0)) };
+    let reference = match rule.reference() {
+        None => "",
+        Some(field) => match row.value(field) {
+            None => return Ok(None),
+            Some(value) => row.text(field, value)?,
         },
-    }
+    };
+    Ok(Some(rules::merit(&rule.criterion, response, reference)))
 }
 
 #[cfg(test)]
@@ -223,13 +295,15 @@ mod tests {
     use super::super::load::tests::source;
     use super::super::row::parse_object;
     use super::*;
+    use crate::config::Criterion;
 
     fn read(source: &SourceConfig, rows: &[Value]) -> Result<(Vec<Candidate>, SourceAudit), Fault> {
         let mut audit = SourceAudit::new(source);
         let mut rated = Rated::default();
         for row in rows {
             let object = parse_object(&row.to_string()).expect("an object");
-            rated.add(&Row { object: &object, place: "rows:1" }, source, LabelSource::Human, &mut audit)?;
+            let row = Row { object: &object, place: "rows:1" };
+            rated.add((&row, parse(&row)?), source, LabelSource::Human, &mut audit)?;
         }
         let pairs = rated.pairs(source, &mut audit)?;
         Ok((pairs, audit))
@@ -286,7 +360,8 @@ mod tests {
 
     #[test]
     fn fewer_words_win_among_answers_of_equal_quality() {
-        let rule = RuleConfig { kind: RuleKind::FewerWords, equal_on: Some("quality".to_owned()), max_gap: 0.5 };
+        let rule = rule(Criterion::FewerWords);
+        let rule = RuleConfig { equal_on: Some("quality".to_owned()), max_gap: 0.5, ..rule };
         let source = SourceConfig { rule: Some(rule), ..source("anything") };
         let rows = [
             rated("q", "short answer", &json!(4)),
@@ -300,5 +375,31 @@ mod tests {
         assert!(pairs.iter().all(|pair| pair.rejected == long && pair.preference == 1.0));
         assert_eq!(audit.dropped_as("not equal on the rule's score"), 3);
         assert_eq!(audit.dropped_as("equal numbers of words"), 1);
+        assert!(pairs.iter().all(|pair| pair.labels == LabelSource::Rule), "the rule decides, whoever rated");
+    }
+
+    fn rule(criterion: Criterion) -> RuleConfig {
+        RuleConfig { criterion, min_gap: 0.0, equal_on: None, max_gap: 0.0 }
+    }
+
+    #[test]
+    fn a_reference_decides_and_a_missing_one_is_counted() {
+        let rule = RuleConfig { min_gap: 0.3, ..rule(Criterion::RougeL { reference: "gold".to_owned() }) };
+        let source = SourceConfig { rule: Some(rule), ..source("anything") };
+        let row = |response: &str, gold: Value| json!({ "prompt": "q", "response": response, "gold": gold });
+        // Against four tokens: F is 1, 2·3/7 = 0.857 and 0.
+        let gold = || json!("It is in Paris.");
+        let (best, good, bad) = ("it is in paris", "it is Paris", "no idea");
+        let mut rows = vec![row(best, gold()), row(good, gold()), row(bad, gold()), row("any", Value::Null)];
+        let (pairs, audit) = read(&source, &rows).expect("readable");
+        let worst = Item { prompt: vec![user("q")], response: bad.to_owned() }.key();
+        assert_eq!(pairs.len(), 2);
+        assert!(pairs.iter().all(|pair| pair.rejected == worst));
+        assert_eq!((audit.dropped_as("closer than the rule's min_gap"), audit.dropped_as(NO_REFERENCE)), (1, 1));
+        rows.reverse();
+        assert_eq!(read(&source, &rows).expect("readable").0, pairs);
+        rows.push(row("any", json!(["It is in Paris."])));
+        let fault = read(&source, &rows).expect_err("refused");
+        assert!(fault.place.contains("field \"gold\""), "{fault}");
     }
 }

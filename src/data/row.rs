@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::{Item, Message, Role};
+use super::{Item, Message, Role, written_messages};
 use crate::error::{Error, Fault, Result, did_you_mean, quote};
 
 /// The layouts of a row to score.
@@ -140,7 +140,10 @@ impl<'de> Visitor<'de> for Strict {
 /// # Errors
 /// [`Error::Data`] with one fault at `place` (`file:line`) that names the field, what was found and what is accepted.
 pub fn parse_item(object: &Map<String, Value>, place: &str) -> Result<Item> {
-    item(&Row { object, place }).map_err(|fault| Error::Data(vec![fault]))
+    let row = Row { object, place };
+    written_messages::parse(&row)
+        .and_then(|object| item(&Row { object: &object, place }))
+        .map_err(|fault| Error::Data(vec![fault]))
 }
 
 fn item(row: &Row) -> Result<Item, Fault> {
@@ -200,7 +203,9 @@ impl<'a> Row<'a> {
     pub(super) fn missing(&self, field: &str, layouts: &str) -> Fault {
         let found = if self.object.contains_key(field) { "null" } else { "missing" };
         let fault = self.fault(field, found).accepts(layouts);
-        let fields: Vec<&str> = self.object.keys().map(String::as_str).filter(|name| *name != field).collect();
+        // What the layout names has a meaning of its own: `response_1` is no misspelt `response_2`.
+        let foreign = |name: &&str| *name != field && !layouts.contains(&format!("`{name}`"));
+        let fields: Vec<&str> = self.object.keys().map(String::as_str).filter(foreign).collect();
         match did_you_mean(field, &fields) {
             Some(near) => fault.help(format!("the row has {}: rename it if it is meant", quote(near))),
             None => fault,
@@ -261,7 +266,8 @@ impl<'a> Row<'a> {
         Ok(messages)
     }
 
-    fn message(&self, name: &str, value: &'a Value) -> Result<Message, Fault> {
+    /// A message: `role` and `content`, or `from` and `value`; its content is text, or a list of text parts.
+    pub(super) fn message(&self, name: &str, value: &'a Value) -> Result<Message, Fault> {
         let accepted = "an object with `role` and `content`";
         let Some(object) = value.as_object() else {
             return Err(self.fault(name, kind(value)).accepts(accepted));
@@ -271,10 +277,11 @@ impl<'a> Row<'a> {
             let name = format!("{name}.{field}");
             match value {
                 None => Err(self.fault(&name, "missing").accepts(accepted)),
-                Some(value) => self.text(&name, value),
+                Some(value) => Ok((name, value)),
             }
         };
-        let (word, content) = (part("role", "from")?, part("content", "value")?);
+        let (role, content) = (part("role", "from")?, part("content", "value")?);
+        let (word, content) = (self.text(&role.0, role.1)?, self.content(&content.0, content.1)?);
         let Some((_, role)) = ROLES.iter().find(|(name, _)| *name == word) else {
             let names: Vec<&str> = ROLES.iter().map(|(name, _)| *name).collect();
             let fault = self.fault(&format!("{name}.role"), format!("unknown role {}", quote(word)));
@@ -284,7 +291,19 @@ impl<'a> Row<'a> {
                 None => fault,
             });
         };
-        Ok(Message { role: *role, content: content.to_owned() })
+        Ok(Message { role: *role, content })
+    }
+
+    /// What a message says: text, or a list of parts `{type: text, text}` (some files write `value`), joined.
+    fn content(&self, name: &str, value: &'a Value) -> Result<String, Fault> {
+        let Some(parts) = value.as_array() else { return self.text(name, value).map(str::to_owned) };
+        let text = |part: &'a Value| {
+            let is_text = part.get("type").is_none_or(|kind| kind == "text");
+            part.get("text").or_else(|| part.get("value")).and_then(Value::as_str).filter(|_| is_text)
+        };
+        let texts: Option<Vec<&str>> = parts.iter().map(text).collect();
+        let fault = || self.fault(name, "a part that is not text").accepts("text, or parts {type: text, text: …}");
+        texts.map(|texts| texts.concat()).ok_or_else(fault)
     }
 
     /// Refuses two messages of one speaker in a row: in a row to score that is a mistake more often than not.
@@ -350,85 +369,4 @@ pub(super) fn kind(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(text: &str) -> String {
-        let object = parse_object(text).expect("an object");
-        parse_item(&object, "rows:7").expect_err("refused").to_string()
-    }
-
-    fn read(text: &str) -> Item {
-        parse_item(&parse_object(text).expect("an object"), "rows:7").expect("an item")
-    }
-
-    #[test]
-    fn what_a_json_value_would_let_pass_is_refused() {
-        for (text, expected) in [
-            (r#"{"a":1,"a":2}"#, "twice the key \"a\""),
-            (r#"{"a":[{"b":1,"b":1}]}"#, "twice the key \"b\""),
-            (r#"{"a":1e999}"#, "number out of range"),
-            (r#"{"a":1,}"#, "column 8: cannot be read as JSON: trailing comma"),
-            (r#"{"a":"\ud800"}"#, "hex escape"),
-            (r#"{"a":1} {"a":2}"#, "trailing characters"),
-            ("{\"a\":\n1,}", "line 2, column 3"),
-            ("{", "jq -c ."),
-            ("7", "a number, not an object"),
-        ] {
-            let fault = parse_object(text).expect_err("refused").to_string();
-            assert!(fault.contains(expected), "{text} gave {fault}");
-        }
-        assert!(parse_object(&"[".repeat(100_000)).is_err(), "depth is limited");
-    }
-
-    #[test]
-    fn values_survive_strict_parsing() {
-        let text = r#"{"a":[1,-2,0.1,"x\u0000",null,true],"b":{"c":18446744073709551615}}"#;
-        let strict = parse_object(text).expect("an object");
-        assert_eq!(Some(strict), serde_json::from_str::<Value>(text).expect("JSON").as_object().cloned());
-    }
-
-    #[test]
-    fn the_layouts_of_an_item_agree() {
-        let text = read(r#"{"prompt":"Hi","response":"Hello","extra":1}"#);
-        assert_eq!((text.prompt.len(), text.response.as_str()), (1, "Hello"));
-        for other in [
-            r#"{"prompt":[{"role":"user","content":"Hi"}],"response":[{"role":"assistant","content":"Hello"}]}"#,
-            r#"{"messages":[{"role":"human","content":"Hi"},{"role":"gpt","content":"Hello"}]}"#,
-            r#"{"messages":[{"from":"human","value":"Hi"},{"from":"bot","value":"Hello"}]}"#,
-        ] {
-            assert_eq!(read(other), text);
-        }
-    }
-
-    #[test]
-    fn faults_name_place_field_and_what_is_accepted() {
-        for (text, expected) in [
-            (r#"{"promt":"a","response":"b"}"#, "rows:7, field \"prompt\": missing"),
-            (r#"{"promt":"a","response":"b"}"#, "the row has \"promt\""),
-            (r#"{"prompt":null,"response":"b"}"#, "field \"prompt\": null"),
-            (r#"{"prompt":3,"response":"b"}"#, "field \"prompt\": a number"),
-            (r#"{"prompt":"a","response":" \n"}"#, "field \"response\": the response is empty"),
-            (r#"{"prompt":" ","response":"b"}"#, "field \"prompt\": empty text"),
-            (r#"{"messages":[]}"#, "an empty list"),
-            (r#"{"messages":[{"role":"user","content":"a"}]}"#, "the last message is the user's"),
-            (r#"{"messages":[{"role":"assistant","content":"a"}]}"#, "no user message"),
-            (r#"{"messages":[{"role":"asistant","content":"a"}]}"#, "did you mean `assistant`?"),
-            (r#"{"messages":[{"role":"user"}]}"#, "field \"messages[0].content\": missing"),
-        ] {
-            let message = said(text);
-            assert!(message.contains(expected), "{text} gave {message}");
-        }
-    }
-
-    #[test]
-    fn the_order_of_roles_is_checked() {
-        let row = |roles: &[&str]| {
-            let list: Vec<String> = roles.iter().map(|role| format!(r#"{{"role":"{role}","content":"x"}}"#)).collect();
-            format!(r#"{{"messages":[{}]}}"#, list.join(","))
-        };
-        assert!(said(&row(&["user", "system", "assistant"])).contains("messages[1]\": a system message"));
-        assert!(said(&row(&["user", "assistant", "assistant"])).contains("messages[2]\": a second assistant"));
-        assert_eq!(read(&row(&["system", "user", "assistant"])).prompt.len(), 2);
-    }
-}
+mod tests;

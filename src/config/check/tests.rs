@@ -1,9 +1,12 @@
 //! Tests of the whole way from files and overrides to a [`Config`] or to its faults.
 
 mod hostile;
+mod label_rules;
 mod overrides;
 
-use super::super::{NormalizerKind, Pooling, Rule, RuleKind};
+use std::collections::BTreeMap;
+
+use super::super::{Criterion, HeadConfig, HeadKind, ModelPlace, NormalizerKind, Pooling, Rule, RuleConfig};
 use super::*;
 use crate::error::Fault;
 
@@ -129,7 +132,13 @@ fn a_whole_configuration_means_what_it_says() {
     assert_eq!(config.file, project.path("configs/run.yaml"));
     assert_eq!(config.rule, Rule::WeightedSum);
     let path = project.path("backbones/mini");
-    let backbone = BackboneConfig { path, max_tokens: 256, pooling: Pooling::MeanResponse, layers: vec![-2] };
+    let backbone = BackboneConfig {
+        place: ModelPlace::Disk(path),
+        max_tokens: 256,
+        pooling: Some(Pooling::MeanResponse),
+        layers: Some(vec![-2]),
+        score_head: false,
+    };
     assert_eq!(config.backbone, backbone);
     let [helpfulness, safety] = config.objectives.as_slice() else { panic!("two objectives") };
     assert_eq!(helpfulness.question, "Which answer solves more of what was asked?");
@@ -138,10 +147,19 @@ fn a_whole_configuration_means_what_it_says() {
     assert_eq!(helpfulness.file, project.path("objectives/helpfulness.yaml"));
     let source = SourceConfig {
         path: project.path("data/rated.jsonl"),
+        files: vec![project.path("data/rated.jsonl")],
+        skipped: vec![],
+        columns: BTreeMap::new(),
         format: Some(Format::Rated),
         score: "helpfulness".to_owned(),
         min_gap: 1.0,
-        rule: Some(RuleConfig { kind: RuleKind::FewerWords, equal_on: Some("helpfulness".to_owned()), max_gap: 0.5 }),
+        rule: Some(RuleConfig {
+            criterion: Criterion::FewerWords,
+            min_gap: 0.0,
+            equal_on: Some("helpfulness".to_owned()),
+            max_gap: 0.5,
+        }),
+        given: vec!["rule", "score", "min_gap"],
         labels: LabelSource::Rule,
         label_source_field: Some("label_source".to_owned()),
         split_field: Some("split".to_owned()),
@@ -162,18 +180,22 @@ fn everything_optional_has_its_documented_default() {
         ),
     );
     let config = project.loaded(&[]);
-    assert_eq!((config.backbone.max_tokens, config.backbone.layers.as_slice()), (256, [-2].as_slice()));
-    assert_eq!(config.backbone.pooling, Pooling::MeanResponse);
+    assert_eq!((config.backbone.max_tokens, config.backbone.layers), (256, None));
+    assert_eq!(config.backbone.pooling, Some(Pooling::MeanResponse));
     let safety = &config.objectives[0];
     let grid = vec![1.0, 10.0, 100.0, 1000.0, 10_000.0, 100_000.0];
-    assert_eq!(safety.head, HeadConfig { l2: None, l2_grid: grid, folds: 5 });
+    assert_eq!(safety.head, HeadKind::Linear(HeadConfig { l2: None, l2_grid: grid, folds: 5 }));
     assert_eq!((safety.weight, safety.normalizer), (1.0, NormalizerKind::Zscore));
     let source = SourceConfig {
         path: project.path("data/rated.jsonl"),
+        files: vec![project.path("data/rated.jsonl")],
+        skipped: vec![],
+        columns: BTreeMap::new(),
         format: None,
         score: "safety".to_owned(),
         min_gap: 1.0,
         rule: None,
+        given: Vec::new(),
         labels: LabelSource::Ai,
         label_source_field: None,
         split_field: None,
@@ -222,7 +244,7 @@ fn seven_faults_give_seven_messages_in_order() {
     assert_eq!(
         shown[1],
         concat!(
-            "configs/run.yaml:7:3: unknown key \"poling\"\n  accepted: path, layers, max_tokens, pooling\n",
+            "configs/run.yaml:7:3: unknown key \"poling\"\n  accepted: hub, layers, max_tokens, path, pooling, revision\n",
             "  help: did you mean \"pooling\"?"
         )
     );
@@ -272,7 +294,7 @@ fn no_number_may_be_anything_else() {
         }
     }
     for (written, value, place) in
-        [("[-2]", "[-2, x]", "8:16"), ("[-2]", "[65]", "8:12"), ("[-2]", "[1, 2, 1]", "8:18")]
+        [("[-2]", "[-2, x]", "8:16"), ("[-2]", "[257]", "8:12"), ("[-2]", "[1, 2, 1]", "8:18")]
     {
         let faults = faults_with(run, written, value);
         assert_eq!(faults.len(), 1, "{faults:#?}");
@@ -289,15 +311,16 @@ fn numbers_inside_their_range_are_accepted() {
     let project = Project::new();
     let config = project.loaded(&[
         "backbone.max_tokens=8",
-        "backbone.layers=[0, 64, -64]",
+        "backbone.layers=[0, 256, -256]",
         "objectives.0.weight=-1000000",
         "objectives.0.allow_negative=true",
         "objectives.safety.weight=0",
         "objectives.safety.head={l2: 1000000000000, l2_grid: [1e-9, 1], folds: 20}",
     ]);
-    assert_eq!((config.backbone.max_tokens, config.backbone.layers), (8, vec![0, 64, -64]));
+    assert_eq!((config.backbone.max_tokens, config.backbone.layers), (8, Some(vec![0, 256, -256])));
     assert_eq!((config.objectives[0].weight, config.objectives[1].weight), (-1e6, 0.0));
-    assert_eq!(config.objectives[1].head, HeadConfig { l2: Some(1e12), l2_grid: vec![1e-9, 1.0], folds: 20 });
+    let head = HeadConfig { l2: Some(1e12), l2_grid: vec![1e-9, 1.0], folds: 20 };
+    assert_eq!(config.objectives[1].head, HeadKind::Linear(head));
 }
 
 #[test]
@@ -359,9 +382,9 @@ fn structure_faults_name_their_place() {
         ),
         (
             "holistic:\n  - path: ../data/rated.jsonl",
-            "holistic:\n  - path: ../data",
+            "holistic:\n  - path: ../configs",
             "18:5",
-            "holistic.0.path names \"data\", which is a folder",
+            "holistic.0.path names \"configs\", a folder that holds only \"run.yaml\"",
         ),
         (
             "../backbones/mini",

@@ -2,18 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Format, LabelSource, SourceConfig};
-use crate::data::audit::{DUPLICATE_PAIR, IDENTICAL, OVER_MAX};
-use crate::data::pairs::{self, Candidate, Outcome};
+use crate::config::{Format, LabelSource, RuleConfig, SourceConfig};
+use crate::data::audit::{DUPLICATE_PAIR, EMPTY, IDENTICAL, OVER_MAX};
+use crate::data::formats::unpaired::{Unpaired, refuse_pair_fields};
+use crate::data::formats::{self, Parser};
+use crate::data::pairs::{Candidate, Labelled, Outcome};
 use crate::data::rated::Rated;
 use crate::data::row::Row;
 use crate::data::split::Mark;
-use crate::data::{Item, SourceAudit, Splitter, hh_rlhf};
+use crate::data::{Item, SourceAudit, Splitter};
 use crate::error::{Fault, Result, did_you_mean, quote};
 use crate::files::{self, Digest};
-
-const FORMATS: &str = "pairs (`chosen` and `rejected`, with or without `prompt`), hh_rlhf (both as transcripts) or \
-                       rated (`prompt`, `response`, `scores`)";
 
 /// The items by key, and what the sources say of the prompts' splits.
 #[derive(Default)]
@@ -48,6 +47,7 @@ pub(super) struct Reader<'a> {
     pub(super) audit: SourceAudit,
     candidates: Vec<Candidate>,
     rated: Rated,
+    unpaired: Unpaired,
     /// The fields that rows have, to see whether the ones the config names exist.
     fields: BTreeSet<String>,
 }
@@ -68,6 +68,7 @@ impl<'a> Reader<'a> {
             audit: SourceAudit::new(source),
             candidates: Vec::new(),
             rated: Rated::default(),
+            unpaired: Unpaired::default(),
             fields: BTreeSet::new(),
         }
     }
@@ -85,31 +86,71 @@ impl<'a> Reader<'a> {
         }
         let format = match self.format {
             Some(format) => format,
-            None => detect(row)?,
+            None => self.detect(row)?,
         };
+        if self.audit.detected && self.format.is_none() {
+            self.audit.ignored = formats::ignored(row, format, self.source);
+        }
         self.format = Some(format);
         self.audit.format = format;
         let (labels, mark) = (self.labels(row)?, self.mark(row)?);
-        if format == Format::Rated {
-            if let Some(item) = self.rated.add(row, self.source, labels, &mut self.audit)? {
-                pool.mark(item.prompt_key(), mark);
-                pool.keep(item);
-            }
-            return Ok(());
+        if !matches!(formats::parser(format, false), Parser::Pairs(_)) {
+            refuse_pair_fields(row, self.source.score.trim_start_matches('-'))?;
         }
-        // A detected format is no promise: a file may mix transcripts with TRL rows, which pairs::parse tells apart.
-        let strict = self.source.format == Some(Format::HhRlhf);
-        match if strict { hh_rlhf::parse(row) } else { pairs::parse(row) }? {
-            Outcome::Dropped(reason) => self.audit.drop(reason, 1),
-            Outcome::Pair(pair) => {
-                let (prompt, preference) = (pair.chosen.prompt_key(), pair.preference);
-                self.audit.joined_turns += usize::from(pair.joined);
-                let (chosen, rejected) = (pool.keep(pair.chosen), pool.keep(pair.rejected));
-                pool.mark(prompt, mark);
-                self.candidates.push(Candidate { chosen, rejected, prompt, preference, labels }.canonical());
+        match formats::parser(format, self.audit.detected) {
+            Parser::Pairs(parse) => {
+                let outcome = parse(row, self.source)?;
+                self.compare(outcome, (labels, mark), pool);
             }
+            Parser::Rated(parse) => {
+                if let Some(item) = self.rated.add((row, parse(row)?), self.source, labels, &mut self.audit)? {
+                    pool.mark(item.prompt_key(), mark);
+                    pool.keep(item);
+                }
+            }
+            Parser::Unpaired(parse) => match parse(row)? {
+                (None, _) => self.audit.drop(EMPTY, 1),
+                (Some(side), wanted) => {
+                    self.audit.joined_turns += usize::from(side.joined);
+                    let item = Item { prompt: side.prompt, response: side.response };
+                    self.unpaired.add(&item, wanted, labels);
+                    pool.mark(item.prompt_key(), mark);
+                    pool.keep(item);
+                }
+            },
         }
         Ok(())
+    }
+
+    /// The format of a first row. What the config says of a source must have a meaning in it: a rule that is passed
+    /// over would leave the file's own labels under the name of rule labels.
+    fn detect(&self, row: &Row) -> Result<Format, Fault> {
+        let format = formats::detect(row)?;
+        match self.source.given.iter().find(|key| !format.uses(key)) {
+            None => Ok(format),
+            Some(key) => {
+                let found = format!("the format {} was detected, in which {key} has no meaning", format.word());
+                let formats: Vec<&str> = Format::all().filter(|format| format.uses(key)).map(Format::word).collect();
+                let fault = Fault::new(row.place, found).accepts(formats.join(", "));
+                Err(fault.help(format!("take {key} out of the source, or say which format its rows have")))
+            }
+        }
+    }
+
+    /// Keeps the pairs of one row.
+    fn compare(&mut self, outcome: Outcome, (labels, mark): (LabelSource, Option<Mark>), pool: &mut Pool) {
+        for reason in outcome.dropped {
+            self.audit.drop(reason, 1);
+        }
+        self.audit.joined_turns += usize::from(outcome.pairs.iter().any(|pair| pair.joined));
+        for pair in outcome.pairs {
+            let Labelled { chosen, rejected, preference, margin, weight, .. } = pair;
+            let prompt = chosen.prompt_key();
+            let (chosen, rejected) = (pool.keep(chosen), pool.keep(rejected));
+            pool.mark(prompt, mark);
+            let candidate = Candidate { chosen, rejected, prompt, preference, margin, weight, labels };
+            self.candidates.push(candidate.canonical());
+        }
     }
 
     /// Who labelled this row.
@@ -118,7 +159,8 @@ impl<'a> Reader<'a> {
         let Some((field, value)) = field.and_then(|field| Some((field, row.value(field)?))) else {
             return Ok(self.source.labels);
         };
-        let text = row.text(field, value)?;
+        // Rows with several labels say who gave each of them.
+        let text = row.text(field, value.get(&self.source.score).unwrap_or(value))?;
         let lower = text.trim().to_lowercase();
         let begins = |starts: &[&str]| starts.iter().any(|start| lower.starts_with(start));
         match () {
@@ -151,20 +193,26 @@ impl<'a> Reader<'a> {
     pub(super) fn finish(mut self) -> Result<ReadSource, Fault> {
         let path = files::shown(&self.source.path);
         if self.audit.rows == 0 {
-            return Err(Fault::new(path, "0 rows").accepts("a file with at least one JSON object, one per line"));
+            return Err(Fault::new(path, "0 rows").accepts("at least one row"));
         }
-        for field in [&self.source.label_source_field, &self.source.split_field].into_iter().flatten() {
+        let reference = self.source.rule.as_ref().and_then(RuleConfig::reference);
+        let (labels, split) = (&self.source.label_source_field, &self.source.split_field);
+        for field in [labels.as_deref(), split.as_deref(), reference].into_iter().flatten() {
             if !self.fields.contains(field) {
                 return Err(self.unknown_field(field));
             }
         }
         let identical = self.audit.dropped_as(IDENTICAL);
-        if 2 * identical > self.audit.rows {
-            let found = format!("{identical} of {} rows have identical sides", self.audit.rows);
+        let compared = self.audit.rows.max(self.candidates.len() + identical); // a row may have several pairs
+        if 2 * identical > compared {
+            let what = if compared > self.audit.rows { "pairs" } else { "rows" };
+            let found = format!("{identical} of {compared} {what} have identical sides");
             return Err(Fault::new(path, found).help("check how `chosen` and `rejected` were written"));
         }
-        if self.format == Some(Format::Rated) {
-            self.candidates = self.rated.pairs(self.source, &mut self.audit)?;
+        match self.format.map(|format| formats::parser(format, false)) {
+            Some(Parser::Rated(_)) => self.candidates = self.rated.pairs(self.source, &mut self.audit)?,
+            Some(Parser::Unpaired(_)) => self.candidates = self.unpaired.pairs(&path, &mut self.audit)?,
+            _ => {}
         }
         let copies = keep_one_of_each(&mut self.candidates);
         self.audit.drop(DUPLICATE_PAIR, copies);
@@ -172,6 +220,7 @@ impl<'a> Reader<'a> {
             let over = keep_lowest(&mut self.candidates, most);
             self.audit.drop(OVER_MAX, over);
         }
+        self.audit.count_labels(&self.candidates);
         Ok(ReadSource { owner: self.owner, audit: self.audit, candidates: self.candidates })
     }
 
@@ -188,28 +237,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The format of a row, by its fields.
-fn detect(row: &Row) -> Result<Format, Fault> {
-    let has = |field| row.value(field).is_some();
-    match () {
-        () if hh_rlhf::is_row(row) => Ok(Format::HhRlhf),
-        () if has("chosen") || has("rejected") => Ok(Format::Pairs),
-        () if has("response") && has("prompt") => Ok(Format::Rated),
-        () => {
-            let names: Vec<String> = row.object.keys().take(20).map(|name| quote(name)).collect();
-            let found = format!("a row in no known format; it has the fields {}", names.join(", "));
-            Err(Fault::new(row.place, found).accepts(FORMATS).help("rename the fields, or convert the file"))
-        }
-    }
-}
-
 /// Sorts by content and keeps one of each comparison, the one with the most direct labels; how many were copies.
 fn keep_one_of_each(candidates: &mut Vec<Candidate>) -> usize {
     let count = candidates.len();
-    candidates.sort_by(|left, right| {
-        let key = |candidate: &Candidate| (candidate.chosen, candidate.rejected, candidate.labels);
-        key(left).cmp(&key(right)).then(right.preference.total_cmp(&left.preference))
-    });
+    candidates.sort_by_key(|candidate| (candidate.chosen, candidate.rejected, candidate.rank()));
     candidates.dedup_by(|right, left| (left.chosen, left.rejected) == (right.chosen, right.rejected));
     count - candidates.len()
 }
@@ -225,3 +256,6 @@ fn keep_lowest(candidates: &mut Vec<Candidate>, most: usize) -> usize {
     *candidates = groups.flat_map(|group| group.iter().take(most)).copied().collect();
     count - candidates.len()
 }
+
+#[cfg(test)]
+mod tests;

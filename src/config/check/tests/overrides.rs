@@ -15,7 +15,8 @@ fn overrides_reach_every_file_and_are_checked_like_it() {
         "output.report=here",
     ]);
     let safety = &config.objectives[1];
-    assert_eq!((safety.head.l2, safety.normalizer, safety.weight), (Some(10.0), NormalizerKind::Robust, 2.0));
+    assert!(matches!(&safety.head, HeadKind::Linear(head) if head.l2 == Some(10.0)));
+    assert_eq!((safety.normalizer, safety.weight), (NormalizerKind::Robust, 2.0));
     assert!((config.objectives[0].data[0].min_gap - 0.25).abs() < f64::EPSILON);
     assert_eq!(config.output.cache, Path::new("/y"));
     assert_eq!(config.output.report, files::absolute(Path::new("here")), "relative to the current folder");
