@@ -13,7 +13,7 @@ use ensemble::backbone::Backbone;
 use ensemble::config;
 use ensemble::data::{self, Split};
 use ensemble::error::{Error, Fault, Result};
-use ensemble::features::{Extractor, Store, embed};
+use ensemble::features::{Extractor, embed};
 use ensemble::files;
 use ensemble::head::{Comparison, Fit, FitSettings, fit};
 use ensemble::progress::Silent;
@@ -31,9 +31,11 @@ fn main() -> Result<()> {
         return Err(Error::Usage(vec![Fault::new(objective, "the config has no such objective")]));
     };
     let backbone = Backbone::open(&config.backbone)?;
-    let store = Store::new(&config.output.cache, backbone.fingerprint(), backbone.width());
     let extractor = Extractor::new(&backbone, ensemble::ensemble::default_threads())?;
-    let (features, _) = embed(&extractor, &dataset.items, &store, &Silent)?;
+    let (matrices, _) = embed(&extractor, &dataset.items, &config.output.cache, &Silent)?;
+    let [features] = matrices.as_slice() else {
+        return Err(Error::Usage(vec![Fault::new("backbone.pooling", "a search is on").accepts("one pooling")]));
+    };
     let training: Vec<Comparison> = pairs
         .pairs
         .iter()
@@ -44,10 +46,13 @@ fn main() -> Result<()> {
             rejected: pair.rejected,
             preference: 1.0,
             group: index as u64,
+            // The file has no place for them: the plain problem is compared.
+            margin: 0.0,
+            weight: 1.0,
         })
         .collect();
     let settings = FitSettings { l2: Some(100.0), l2_grid: Vec::new(), folds: 2 };
-    let fitted = fit(&features, &training, &settings)?;
+    let fitted = fit(features, &training, &settings)?;
     let rows: Vec<f32> = (0..features.rows()).flat_map(|row| features.row(row).iter().copied()).collect();
     files::write_atomic(Path::new(output), &problem(&rows, features.width(), &training, &fitted)?)
 }

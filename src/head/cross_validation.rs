@@ -13,6 +13,8 @@ const TOLERANCE: f64 = 3e-4;
 
 /// The candidate with the lowest held-out log-loss, and the mean log-loss of every candidate, ascending in λ.
 ///
+/// The mean is weighted as the pairs are, and knows no margins ([`Problem::plain_loss`]).
+///
 /// Each fold's path runs from the strongest penalty to the weakest, each fit starting at the one before.
 ///
 /// # Errors
@@ -37,8 +39,8 @@ pub fn choose_l2(
             *total += loss;
         }
     }
-    let path: Vec<(f64, f64)> =
-        settings.l2_grid.iter().zip(totals).map(|(l2, total)| (*l2, total / problem.len().max(1) as f64)).collect();
+    let count = if problem.is_empty() { 1.0 } else { problem.total_weight() };
+    let path: Vec<(f64, f64)> = settings.l2_grid.iter().zip(totals).map(|(l2, total)| (*l2, total / count)).collect();
     // Of equals the strongest penalty: it claims the least.
     let best = path.iter().rev().copied().min_by(|left, right| left.1.total_cmp(&right.1));
     let best = best.ok_or_else(|| Error::Numeric(vec![Fault::new("head.l2_grid", "no candidate to choose from")]))?;
@@ -57,7 +59,7 @@ fn path_losses(train: &Problem, test: &Problem, grid: &[f64]) -> Result<Vec<f64>
         let factor = Cholesky::new(&bound, train.width())
             .ok_or_else(|| Error::Numeric(vec![Fault::new("head", "the features are not finite")]))?;
         weights = minimise_from(train, l2, &factor, weights, TOLERANCE);
-        losses[index] = test.data_loss(&weights);
+        losses[index] = test.plain_loss(&weights);
     }
     Ok(losses)
 }
@@ -68,7 +70,7 @@ mod tests {
     use crate::features::Features;
     use crate::head::newton::minimise;
 
-    fn noisy_problem() -> (Problem, Vec<Comparison>) {
+    fn noisy_problem(labels: fn(usize) -> (f64, f64)) -> (Problem, Vec<Comparison>) {
         let mut features = Features::new(4);
         let noise = |seed: u64| (Digestish(seed).next() % 2000) as f32 / 1000.0 - 1.0;
         (0..160u64).for_each(|row| features.push(&[0, 1, 2, 3].map(|column| noise(row * 4 + column))));
@@ -77,7 +79,8 @@ mod tests {
                 let (left, right) = (2 * index, 2 * index + 1);
                 let truth = features.row(left)[0] - features.row(right)[0] + 0.8 * noise(9_000 + index as u64);
                 let (chosen, rejected) = if truth > 0.0 { (left, right) } else { (right, left) };
-                Comparison { chosen, rejected, preference: 1.0, group: index as u64 / 2 }
+                let (margin, weight) = labels(index);
+                Comparison { chosen, rejected, preference: 1.0, group: index as u64 / 2, margin, weight }
             })
             .collect();
         (Problem::new(&features, &comparisons, &[1.0; 4]), comparisons)
@@ -96,25 +99,52 @@ mod tests {
         }
     }
 
+    fn plain(_: usize) -> (f64, f64) {
+        (0.0, 1.0)
+    }
+
+    fn varied(index: usize) -> (f64, f64) {
+        ((index % 4) as f64 * 0.3, 0.25 + (index % 5) as f64)
+    }
+
     #[test]
     fn path_agrees_with_exact_fits_of_every_fold() {
-        let (problem, comparisons) = noisy_problem();
+        for labels in [plain, varied] {
+            let (problem, comparisons) = noisy_problem(labels);
+            let settings = FitSettings { l2: None, l2_grid: vec![0.01, 1.0, 100.0], folds: 4 };
+            let (best, path) = choose_l2(&problem, &comparisons, &settings).expect("finite");
+            let total: f64 = comparisons.iter().map(|comparison| comparison.weight).sum();
+            let mut exact = vec![0f64; 3];
+            for fold in 0..4u64 {
+                let rows = |inside: bool| -> Vec<usize> {
+                    (0..80).filter(|&index| (comparisons[index].group % 4 == fold) == inside).collect()
+                };
+                for (index, &l2) in settings.l2_grid.iter().enumerate() {
+                    let solution = minimise(&problem.subset(&rows(false)), l2).expect("convex");
+                    exact[index] += problem.subset(&rows(true)).plain_loss(&solution.weights) / total;
+                }
+            }
+            for ((_, found), exact) in path.iter().zip(&exact) {
+                assert!((found - exact).abs() < 1e-4, "{found} against {exact}");
+            }
+            let lowest = (0..3).min_by(|&a, &b| exact[a].total_cmp(&exact[b])).expect("three");
+            assert_eq!(best.to_bits(), settings.l2_grid[lowest].to_bits());
+        }
+    }
+
+    #[test]
+    fn a_weight_of_three_counts_in_the_path_like_three_copies() {
+        let (problem, comparisons) = noisy_problem(|index| (0.0, if index % 3 == 0 { 3.0 } else { 1.0 }));
+        let rows: Vec<usize> = (0..80).flat_map(|index| vec![index; if index % 3 == 0 { 3 } else { 1 }]).collect();
+        let (_, single) = noisy_problem(plain);
+        let copies: Vec<Comparison> = rows.iter().map(|&row| single[row]).collect();
+        let copied = noisy_problem(plain).0.subset(&rows);
         let settings = FitSettings { l2: None, l2_grid: vec![0.01, 1.0, 100.0], folds: 4 };
         let (best, path) = choose_l2(&problem, &comparisons, &settings).expect("finite");
-        let mut exact = vec![0f64; 3];
-        for fold in 0..4u64 {
-            let rows = |inside: bool| -> Vec<usize> {
-                (0..80).filter(|&index| (comparisons[index].group % 4 == fold) == inside).collect()
-            };
-            for (index, &l2) in settings.l2_grid.iter().enumerate() {
-                let solution = minimise(&problem.subset(&rows(false)), l2).expect("convex");
-                exact[index] += problem.subset(&rows(true)).data_loss(&solution.weights) / 80.0;
-            }
+        let (best_of_copies, path_of_copies) = choose_l2(&copied, &copies, &settings).expect("finite");
+        assert_eq!(best.to_bits(), best_of_copies.to_bits());
+        for (weighted, copied) in path.iter().zip(&path_of_copies) {
+            assert!((weighted.1 - copied.1).abs() < 1e-9, "{} against {}", weighted.1, copied.1);
         }
-        for ((_, found), exact) in path.iter().zip(&exact) {
-            assert!((found - exact).abs() < 1e-4, "{found} against {exact}");
-        }
-        let lowest = (0..3).min_by(|&a, &b| exact[a].total_cmp(&exact[b])).expect("three");
-        assert_eq!(best.to_bits(), settings.l2_grid[lowest].to_bits());
     }
 }

@@ -29,6 +29,11 @@ pub struct Comparison {
     pub preference: f64,
     /// Comparisons with the same group never stand in two folds (same prompt, same group).
     pub group: u64,
+    /// By how much the score of `chosen` should lead, in units of the log-odds; 0 for none. It shapes the training and
+    /// is left out wherever a fit is judged.
+    pub margin: f64,
+    /// How much the comparison counts; 1 is plain, k counts like k copies. Finite and above 0.
+    pub weight: f64,
 }
 
 /// How to fit a head.
