@@ -1,185 +1,288 @@
-//! The frozen transformer: texts in, pooled hidden states out.
+//! The frozen transformer: messages in, pooled hidden states out.
 //!
 //! Sees texts and tokens, never labels. One text runs per forward pass, unpadded, so the features of a text do not
 //! depend on what else is embedded with it.
 
+mod chat_template;
 mod checkpoint;
+mod decoder;
 mod encoder;
+mod export;
+mod fields;
+mod gguf_tokenizer;
+pub mod hub_cache;
+#[cfg(feature = "hub")]
+mod hub_client;
+#[cfg(feature = "hub")]
+mod hub_digest;
+#[cfg(feature = "hub")]
+mod hub_download;
+mod hub_files;
+mod hub_name;
 mod locate;
+mod model;
+mod parts;
+mod perplexity;
+mod readout;
+mod rendered;
+mod score_head;
+mod small_files;
+mod text_format;
 mod tokens;
 
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use serde_json::Value;
 
-pub use tokens::{Cut, Encoded};
+pub use chat_template::{ChatTemplate, SpecialTokens};
+pub use export::{Classifier, ExportedModel, sequence_classifier, tokenizer_files};
+pub use perplexity::token_losses;
+pub use readout::Readout;
+pub use rendered::Rendered;
+pub use tokens::{Convention, Cut, Encoded, Limits, TokenizerSource, Tokens};
 
-use crate::config::{BackboneConfig, Pooling};
+use crate::config::{BackboneConfig, ModelPlace, Pooling};
+use crate::conversation::Message;
 use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
-use encoder::Encoder;
-use tokens::Tokens;
+use crate::progress::{Progress, Silent};
+use hub_cache::RepositoryId;
+use model::{Architecture, Shape, Transformer};
+use score_head::ScoreHead;
+use text_format::TextFiles;
 
 /// Fewer tokens leave no room for a prompt and a response beside the special tokens.
 const LEAST_TOKENS: usize = 8;
 
 /// Changes whenever the same weights and text would give other features.
-const ENGINE: &str = "candle-bert-f32-1";
+const ENGINE: &str = "candle-f32-2";
 
-/// A frozen encoder with its tokenizer and pooling.
+/// The values of `model_type` in `config.json` that the decoder runs; all others are an encoder's to accept or refuse.
+const DECODERS: [&str; 6] = ["llama", "mistral", "qwen2", "qwen3", "gemma3", "gemma3_text"];
+
+/// A frozen transformer with its tokenizer and the ways its states are read out.
 pub struct Backbone {
-    config: BackboneConfig,
+    place: ModelPlace,
+    folder: PathBuf,
+    max_tokens: usize,
     tokens: Tokens,
-    encoder: Encoder,
-    layers: Vec<usize>,
-    fingerprint: Digest,
-    architecture: String,
+    template: &'static str,
+    transformer: Box<dyn Transformer>,
+    score_head: Option<ScoreHead>,
+    shape: Shape,
+    /// The layers that the readouts and the score head need, ascending.
+    computed: Vec<usize>,
+    readouts: Vec<Readout>,
 }
 
 impl Backbone {
-    /// Opens a Hugging Face model folder of the BERT family and checks it against its own configuration.
+    /// Opens a model and checks it against its own configuration.
+    ///
+    /// Without a pooling in `config` every candidate of the search is read out; [`Backbone::keep`] picks one.
     ///
     /// # Errors
     /// [`Error::Model`] when a file is missing or damaged, tensors have other shapes than the configuration says, a
-    /// weight is not finite, or the asked-for layers or length do not exist; [`Error::Io`] when a file is unreadable.
+    /// weight is not finite, or the asked-for layers, length or labels do not exist; [`Error::Io`] when a file is
+    /// unreadable.
     pub fn open(config: &BackboneConfig) -> Result<Self> {
-        let folder = locate::locate(Path::new(&files::shown(&config.path)))?;
-        let model = encoder::EncoderConfig::read(&folder.config)?;
-        let layers = resolve_layers(config, &model)?;
-        check_max_tokens(config, &model)?;
-        let tokens = Tokens::open(&folder.tokenizer, config.max_tokens, model.vocab_size)?;
-        let deepest = layers.iter().copied().max().unwrap_or(0);
-        let weights = checkpoint::read(&folder.weights, &model)?;
-        let fingerprint = fingerprint(config, &layers, &[&model.digest, &tokens.digest, &weights.digest]);
-        let encoder = Encoder::load(&model, weights, deepest)?;
-        let architecture = format!("BERT, {} layers, {} wide", model.num_hidden_layers, model.hidden_size);
-        Ok(Self { config: config.clone(), tokens, encoder, layers, fingerprint, architecture })
+        Self::open_showing(config, &Silent)
     }
 
-    /// Digest of everything that decides the features: weights, configuration, tokenizer, pooling, layers, limits.
+    /// As [`Backbone::open`]; `progress` hears of a download.
+    ///
+    /// # Errors
+    /// As [`Backbone::open`].
+    pub fn open_showing(config: &BackboneConfig, progress: &dyn Progress) -> Result<Self> {
+        let (place, path) = resolve_place(&config.place, progress)?;
+        let files = locate::locate(&path)?;
+        let (json, config_digest) = checkpoint::read_config(&files)?;
+        let architecture = read_architecture(files.config_place(), &json)?;
+        let shape = architecture.shape().clone();
+        check_max_tokens(config.max_tokens, &shape)?;
+        let (tokens, template) = TextFiles::read(&files)?.fit(config.max_tokens, &shape)?;
+        let head = config.score_head.then(|| ScoreHead::describe(files.config_place(), &json)).transpose();
+        let head = head.map_err(Error::Model)?;
+        let unknown = |_: Pooling, _: &[usize]| Digest::of(b"");
+        let mut readouts = readout::readouts(config, &shape, &unknown)?;
+        let computed = computed_layers(&readouts, head.is_some().then_some(shape.layers));
+        let deepest = computed.last().copied().unwrap_or(0);
+        let mut expected = architecture.tensors(deepest);
+        expected.extend(head.iter().flat_map(score_head::ScoreHeadShape::tensors));
+        let weights = checkpoint::read(&files, &expected)?;
+        let digests = [&config_digest, &tokens.digest(), &weights.digest];
+        for readout in &mut readouts {
+            readout.fingerprint = fingerprint(config, readout, &digests);
+        }
+        let refused = |error: candle_core::Error| {
+            Error::Model(vec![Fault::new(path.display(), format!("the weights do not load: {error}"))])
+        };
+        let score_head = head.map(|head| head.load(&weights)).transpose().map_err(refused)?;
+        let transformer = architecture.load(&weights, deepest).map_err(refused)?;
+        Ok(Self {
+            place,
+            folder: path,
+            max_tokens: config.max_tokens,
+            tokens,
+            template,
+            transformer,
+            score_head,
+            shape,
+            computed,
+            readouts,
+        })
+    }
+
+    /// The ways the states are read out, each with a fingerprint of its own; one unless a search is on.
+    pub fn readouts(&self) -> &[Readout] {
+        &self.readouts
+    }
+
+    /// Keeps one readout of a search.
+    #[must_use]
+    pub fn keep(mut self, index: usize) -> Self {
+        if index < self.readouts.len() {
+            self.readouts = vec![self.readouts.swap_remove(index)];
+            self.computed = computed_layers(&self.readouts, self.score_head.is_some().then_some(self.shape.layers));
+        }
+        self
+    }
+
+    /// The first readout, the only one unless a search is on.
+    pub fn readout(&self) -> &Readout {
+        &self.readouts[0]
+    }
+
+    /// Digest of everything that decides the features of the first readout.
     pub fn fingerprint(&self) -> Digest {
-        self.fingerprint
+        self.readout().fingerprint
     }
 
-    /// Numbers per feature vector: hidden width × pooled layers.
-    pub fn width(&self) -> usize {
-        self.encoder.width() * self.layers.len()
+    /// Numbers per feature vector of a readout: the pooled states, then the score head's labels if it is read.
+    pub fn width(&self, readout: &Readout) -> usize {
+        self.shape.width * readout.layers.len() + self.labels().len()
     }
 
-    /// The model folder as configured.
+    /// The labels of the checkpoint's own score head, whose scores are the last columns of every feature vector;
+    /// empty when no objective asks for them.
+    pub fn labels(&self) -> &[String] {
+        self.score_head.as_ref().map_or(&[], ScoreHead::labels)
+    }
+
+    /// Where the model is: as configured, but a hub revision is the commit it stands for.
+    pub fn place(&self) -> &ModelPlace {
+        &self.place
+    }
+
+    /// The folder or file on disk.
     pub fn path(&self) -> &Path {
-        &self.config.path
+        &self.folder
     }
 
     /// One line about the architecture, for people.
     pub fn architecture(&self) -> &str {
-        &self.architecture
+        &self.shape.line
     }
 
-    /// Turns a rendered prompt and a response into token ids, cutting what does not fit.
+    /// The longest input in tokens.
+    pub fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
+    /// How a conversation becomes token ids: a name for people, and the digest of tokenizer and template.
+    pub fn template(&self) -> (&str, Digest) {
+        (self.template, self.tokens.digest())
+    }
+
+    /// The text the model reads of a prompt and a response.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the chat template refuses the conversation.
+    pub fn render(&self, prompt: &[Message], response: &str) -> Result<Rendered> {
+        self.tokens.render(prompt, response)
+    }
+
+    /// Turns a rendered text into token ids, cutting what does not fit.
     ///
     /// # Errors
     /// [`Error::Model`] when the tokenizer fails on the text.
-    pub fn encode(&self, prompt: &str, response: &str) -> Result<Encoded> {
-        self.tokens.encode(prompt, response)
+    pub fn encode(&self, rendered: &Rendered) -> Result<Encoded> {
+        self.tokens.encode(rendered)
     }
 
-    /// The pooled features of one text, `(width)`.
+    /// The features of one text, one vector per readout, from one forward pass.
     ///
     /// # Errors
     /// [`Error::Numeric`] when a feature is not finite, [`Error::Model`] when the forward pass fails.
-    pub fn features(&self, encoded: &Encoded) -> Result<Vec<f32>> {
-        let states = self.encoder.forward(encoded).map_err(|error| forward_error(&self.config.path, &error))?;
-        let mut features = Vec::with_capacity(self.width());
-        for &layer in &self.layers {
-            let pooled = pool(&states[layer], encoded, self.config.pooling)
-                .map_err(|error| forward_error(&self.config.path, &error))?;
-            features.extend(pooled);
-        }
-        if features.iter().all(|value| value.is_finite()) {
-            return Ok(features);
+    pub fn features(&self, encoded: &Encoded) -> Result<Vec<Vec<f32>>> {
+        let vectors = self.forward(encoded).map_err(|error| {
+            Error::Model(vec![Fault::new(files::shown(&self.folder), format!("the forward pass failed: {error}"))])
+        })?;
+        if vectors.iter().flatten().all(|value| value.is_finite()) {
+            return Ok(vectors);
         }
         Err(Error::Numeric(vec![
-            Fault::new(files::shown(&self.config.path), "the backbone gave a feature that is not a finite number")
+            Fault::new(files::shown(&self.folder), "the backbone gave a feature that is not a finite number")
                 .help("the weights may be damaged, or made for another precision: fetch the model again"),
         ]))
     }
+
+    fn forward(&self, encoded: &Encoded) -> candle_core::Result<Vec<Vec<f32>>> {
+        let states = self.transformer.states(encoded, &self.computed)?;
+        let scores = match (&self.score_head, states.last()) {
+            (Some(head), Some(last)) => head.scores(last, &encoded.ids)?,
+            _ => Vec::new(),
+        };
+        let vector = |readout: &Readout| {
+            let mut features = readout.pool(&states, &self.computed, encoded)?;
+            features.extend(&scores);
+            Ok(features)
+        };
+        self.readouts.iter().map(vector).collect()
+    }
 }
 
-fn forward_error(path: &Path, error: &candle_core::Error) -> Error {
-    Error::Model(vec![Fault::new(path.display(), format!("the forward pass failed: {error}"))])
-}
-
-/// Pools `(tokens, width)` states to one vector, summing in token order in f64.
-fn pool(states: &Tensor, encoded: &Encoded, pooling: Pooling) -> candle_core::Result<Vec<f32>> {
-    let range = match pooling {
-        Pooling::Cls => 0..1,
-        Pooling::MeanAll => 0..encoded.ids.len(),
-        // A response without a token (white space, unknown control characters) has no state of its own: the whole
-        // text stands for it.
-        Pooling::MeanResponse if encoded.response.is_empty() => 0..encoded.ids.len(),
-        Pooling::MeanResponse => encoded.response.clone(),
-    };
-    let rows = states.narrow(0, range.start, range.len())?.to_device(&Device::Cpu)?.to_vec2::<f32>()?;
-    let mut sums = vec![0f64; states.dim(1)?];
-    for row in &rows {
-        for (sum, value) in sums.iter_mut().zip(row) {
-            *sum += f64::from(*value);
+/// The folder or file of a model, and its place with the revision pinned.
+fn resolve_place(place: &ModelPlace, progress: &dyn Progress) -> Result<(ModelPlace, PathBuf)> {
+    match place {
+        ModelPlace::Disk(path) => Ok((place.clone(), PathBuf::from(files::shown(path)))),
+        ModelPlace::Hub { repository, revision } => {
+            let snapshot = hub_cache::resolve(&RepositoryId::parse(repository)?, revision, progress)?;
+            let place = ModelPlace::Hub { repository: repository.clone(), revision: snapshot.commit };
+            Ok((place, snapshot.folder))
         }
     }
-    Ok(sums.iter().map(|sum| (sum / rows.len() as f64) as f32).collect())
 }
 
-/// Turns -1 for the last layer and the like into layer numbers; 0 is the embedding output.
-fn resolve_layers(config: &BackboneConfig, model: &encoder::EncoderConfig) -> Result<Vec<usize>> {
-    let count = model.num_hidden_layers as i64;
-    let resolve = |layer: i64| if layer < 0 { count + 1 + layer } else { layer };
-    let bad: Vec<i64> = config.layers.iter().copied().filter(|&layer| !(0..=count).contains(&resolve(layer))).collect();
-    let place = format!("backbone.layers of {}", files::shown(&config.path));
-    if !bad.is_empty() {
-        return Err(Error::Model(vec![
-            Fault::new(place, format!("the model has no layer {}", list(&bad)))
-                .accepts(format!("0 (embeddings) to {count}, or -1 (last) to -{}", count + 1)),
-        ]));
-    }
-    let layers: Vec<usize> = config.layers.iter().map(|&layer| resolve(layer) as usize).collect();
-    let again = (1..layers.len()).find(|&index| layers[..index].contains(&layers[index]));
-    match again {
-        None => Ok(layers),
-        Some(index) => Err(Error::Model(vec![
-            Fault::new(place, format!("{} names layer {} a second time", config.layers[index], layers[index]))
-                .accepts("every layer once")
-                .help(format!("remove {} from the list", config.layers[index])),
-        ])),
-    }
+/// The family that `config.json` names.
+fn read_architecture(place: &Path, config: &Value) -> Result<Box<dyn Architecture>> {
+    let kind = config["model_type"].as_str().unwrap_or_default();
+    let read = if DECODERS.contains(&kind) { decoder::read } else { encoder::read };
+    read(place, config).map_err(Error::Model)
 }
 
-fn list(layers: &[i64]) -> String {
-    layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// The layers that are pooled, and the one the score head reads, ascending.
+fn computed_layers(readouts: &[Readout], scored: Option<usize>) -> Vec<usize> {
+    let mut layers: Vec<usize> = readouts.iter().flat_map(|readout| readout.layers.clone()).chain(scored).collect();
+    layers.sort_unstable();
+    layers.dedup();
+    layers
 }
 
-fn check_max_tokens(config: &BackboneConfig, model: &encoder::EncoderConfig) -> Result<()> {
-    let most = model.max_position_embeddings;
-    if (LEAST_TOKENS..=most).contains(&config.max_tokens) {
+fn check_max_tokens(max_tokens: usize, shape: &Shape) -> Result<()> {
+    let most = shape.positions;
+    if (LEAST_TOKENS..=most).contains(&max_tokens) {
         return Ok(());
     }
-    let place = format!("backbone.max_tokens of {}", files::shown(&config.path));
     Err(Error::Model(vec![
-        Fault::new(place, format!("{} tokens do not fit this model's positions", config.max_tokens))
+        Fault::new("backbone.max_tokens", format!("{max_tokens} tokens do not fit this model's positions"))
             .accepts(format!("{LEAST_TOKENS} to {most}"))
             .help(format!("set backbone.max_tokens to {most} or less")),
     ]))
 }
 
-fn fingerprint(config: &BackboneConfig, layers: &[usize], parts: &[&Digest]) -> Digest {
-    let settings = format!("{ENGINE} {:?} {layers:?} {} {}", config.pooling, config.max_tokens, tokens::CONVENTION);
+fn fingerprint(config: &BackboneConfig, readout: &Readout, parts: &[&Digest]) -> Digest {
+    let settings =
+        format!("{ENGINE} {:?} {:?} {} {}", readout.pooling, readout.layers, config.max_tokens, config.score_head);
     let digests = parts.iter().map(|digest| digest.0.as_slice());
     Digest::of_parts(std::iter::once(settings.as_bytes()).chain(digests))
-}
-
-/// The files of one model folder.
-struct ModelFolder {
-    config: PathBuf,
-    tokenizer: PathBuf,
-    weights: PathBuf,
 }
