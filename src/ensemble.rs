@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::backbone::Backbone;
 use crate::combine::{combine, override_weights};
-use crate::config::{BackboneConfig, Rule};
-use crate::data::{Item, Message, Role};
+use crate::config::Rule;
+use crate::conversation::{Item, Message, Role};
 use crate::error::{Error, Fault, Result};
 use crate::features::{Extractor, Row};
 use crate::files;
@@ -85,7 +85,8 @@ impl Ensemble {
         let backbone = open_backbone(folder, &manifest)?;
         let mut scorers = Vec::with_capacity(manifest.objectives.len());
         for entry in &manifest.objectives {
-            let StoredHead { weights, bias, temperature } = registry::read_head(folder, entry, backbone.width())?;
+            let StoredHead { weights, bias, temperature } =
+                registry::read_head(folder, entry, backbone.width(backbone.readout()))?;
             scorers.push(Scorer::new(LinearHead { weights, bias }, temperature, entry.normalizer.clone()));
         }
         let ensemble = Self {
@@ -115,6 +116,20 @@ impl Ensemble {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         override_weights(&names, &mut self.weights, overrides)?;
         Ok(self)
+    }
+
+    /// The backbone, opened.
+    pub fn backbone(&self) -> &Backbone {
+        &self.backbone
+    }
+
+    /// Each objective's raw score as a linear head: weights and bias divided by the temperature.
+    pub fn linear_heads(&self) -> Vec<LinearHead> {
+        let calibrated = |Scorer { head, temperature, .. }: &Scorer| LinearHead {
+            weights: head.weights.iter().map(|weight| weight / temperature).collect(),
+            bias: head.bias / temperature,
+        };
+        self.scorers.iter().map(calibrated).collect()
     }
 
     /// The objectives' names, in the order of every score.
@@ -155,7 +170,7 @@ impl Ensemble {
             return Err(stale(folder, "a golden example has no response".to_owned()));
         }
         for (index, (item, expected)) in items.iter().zip(golden).enumerate() {
-            let encoded = self.backbone.encode(&crate::data::render_prompt(&item.prompt), &item.response)?;
+            let encoded = self.backbone.encode(&self.backbone.render(&item.prompt, &item.response)?)?;
             if encoded.ids != expected.ids {
                 return Err(stale(folder, format!("golden example {index} has other token ids now")));
             }
@@ -195,8 +210,10 @@ impl<'a> Scoring<'a> {
     /// As [`Ensemble::score`].
     pub fn score(&self, items: &[Item]) -> Result<Vec<Score>> {
         let ordered: Vec<&Item> = items.iter().collect::<BTreeSet<&Item>>().into_iter().collect();
-        let rows = self.extractor.extract(&ordered, &Silent)?;
-        let scores = rows.iter().map(|row| self.ensemble.combined(row)).collect::<Result<Vec<Score>>>()?;
+        let texts = self.extractor.render(&ordered)?;
+        let rows = self.extractor.extract(&texts.iter().collect::<Vec<_>>(), &Silent)?;
+        let rows = rows.iter().filter_map(|rows| rows.first());
+        let scores = rows.map(|row| self.ensemble.combined(row)).collect::<Result<Vec<Score>>>()?;
         let place: BTreeMap<&Item, &Score> = ordered.into_iter().zip(&scores).collect();
         Ok(items.iter().filter_map(|item| place.get(item).map(|score| (*score).clone())).collect())
     }
@@ -216,12 +233,7 @@ fn stale(folder: &Path, found: String) -> Error {
 
 fn open_backbone(folder: &Path, manifest: &Manifest) -> Result<Backbone> {
     let entry = &manifest.backbone;
-    let config = BackboneConfig {
-        path: files::absolute(&folder.join(&entry.path)),
-        max_tokens: entry.max_tokens,
-        pooling: entry.pooling,
-        layers: entry.layers.clone(),
-    };
+    let config = registry::backbone_config(folder, entry);
     let backbone = Backbone::open(&config)?;
     let found = backbone.fingerprint().to_string();
     if found == entry.fingerprint {
@@ -229,7 +241,7 @@ fn open_backbone(folder: &Path, manifest: &Manifest) -> Result<Backbone> {
     }
     Err(Error::Registry(vec![
         Fault::new(
-            files::shown(&config.path),
+            files::shown(backbone.path()),
             format!(
                 "another backbone, or other settings of it, than the heads were trained on: fingerprint {}",
                 &found[..12]
@@ -250,7 +262,8 @@ pub fn golden_messages(item: &Item) -> Vec<GoldenMessage> {
         .collect()
 }
 
-fn golden_item(golden: &Golden) -> Option<Item> {
+/// The item of a golden example; `None` when it has no response or an unknown role.
+pub fn golden_item(golden: &Golden) -> Option<Item> {
     let (response, prompt) = golden.messages.split_last()?;
     let message = |message: &GoldenMessage| {
         let role = [Role::System, Role::User, Role::Assistant].into_iter().find(|role| role.word() == message.role)?;

@@ -55,6 +55,8 @@ pub mod registry;
 
 pub mod ensemble;
 
+pub mod export;
+
 pub mod evaluate;
 
 pub mod report;

@@ -61,6 +61,16 @@ pub enum Normalizer {
 }
 
 impl Normalizer {
+    /// (scale, shift) where the normalizer is r·scale + shift for every r; `None` where it is not linear.
+    pub fn linear(&self) -> Option<(f64, f64)> {
+        match self {
+            Self::Identity => Some((1.0, 0.0)),
+            Self::Zscore { mean, deviation } => Some((1.0 / deviation, -mean / deviation)),
+            Self::Robust { median, deviation } => Some((1.0 / deviation, -median / deviation)),
+            Self::Quantile { .. } | Self::Minmax { .. } | Self::Sigmoid { .. } | Self::WinRate { .. } => None,
+        }
+    }
+
     /// Fits `kind` on the scores of the reference responses.
     ///
     /// # Errors
@@ -321,6 +331,11 @@ mod tests {
                 let (below, above) = (normalizer.apply(low), normalizer.apply(high));
                 prop_assert!(below.is_finite() && above.is_finite());
                 prop_assert!(below <= above + 1e-12, "{kind:?}: {below} > {above}");
+                let linear = matches!(kind, NormalizerKind::Zscore | NormalizerKind::Robust | NormalizerKind::Identity);
+                prop_assert_eq!(normalizer.linear().is_some(), linear);
+                if let Some((scale, shift)) = normalizer.linear() {
+                    prop_assert!((low * scale + shift - below).abs() <= 1e-9 * (1.0 + below.abs()));
+                }
                 let text = serde_json::to_string(&normalizer).expect("serializable");
                 let back: Normalizer = serde_json::from_str(&text).expect("readable");
                 prop_assert_eq!(back, normalizer);

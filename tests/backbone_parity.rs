@@ -3,12 +3,12 @@
 //! Fixtures: `fixtures/make_parity.py` (transformers, f32). Real data: `ENSEMBLE_DATA`, where it is set.
 #![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use ensemble::backbone::Backbone;
-use ensemble::config::{BackboneConfig, Pooling};
+use ensemble::backbone::{Backbone, Encoded};
+use ensemble::config::{BackboneConfig, ModelPlace, Pooling};
 use ensemble::conversation::{Item, Message, Role};
-use ensemble::features::{Extractor, Row};
+use ensemble::features::Extractor;
 use ensemble::progress::Silent;
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -27,9 +27,18 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+fn config(pooling: Pooling, layers: &[i64], max_tokens: usize) -> BackboneConfig {
+    BackboneConfig {
+        place: ModelPlace::Disk(root().join("backbones/mini")),
+        max_tokens,
+        pooling: Some(pooling),
+        layers: Some(layers.to_vec()),
+        score_head: false,
+    }
+}
+
 fn mini(pooling: Pooling, layers: &[i64]) -> Backbone {
-    let path = root().join("backbones/mini");
-    Backbone::open(&BackboneConfig { path, max_tokens: 256, pooling, layers: layers.to_vec() }).expect("mini opens")
+    Backbone::open(&config(pooling, layers, 256)).expect("mini opens")
 }
 
 fn cases() -> Vec<Case> {
@@ -59,11 +68,11 @@ fn relative_difference(ours: &[f32], reference: &[f32]) -> f32 {
 fn assert_parity(name: &str, pooling: Pooling, layers: &[i64]) {
     let (backbone, mut worst) = (mini(pooling, layers), 0f32);
     for (index, (case, expected)) in cases().iter().zip(reference(name)).enumerate() {
-        let encoded = backbone.encode(&case.prompt, &case.response).expect("encodes");
+        let encoded = encode(&backbone, &case.prompt, &case.response);
         assert_eq!(encoded.ids, case.ids, "token ids of case {index}");
         assert_eq!(encoded.type_ids, case.type_ids, "segments of case {index}");
         assert_eq!(encoded.response, case.response_start..case.response_end, "response of case {index}");
-        let features = backbone.features(&encoded).expect("finite");
+        let features = features(&backbone, &encoded);
         let difference = relative_difference(&features, &expected);
         assert!(difference < 1e-4, "case {index} of {name}: relative difference {difference:e}");
         worst = worst.max(difference);
@@ -96,10 +105,23 @@ fn several_layers_are_the_single_layers_side_by_side() {
     let both = mini(Pooling::MeanResponse, &[-1, 2]);
     let (last, second) = (reference("mean_response_last"), reference("mean_response_layer2"));
     for (case, (last, second)) in cases().iter().zip(last.iter().zip(&second)).take(10) {
-        let features = both.features(&both.encode(&case.prompt, &case.response).expect("encodes")).expect("finite");
+        let features = features(&both, &encode(&both, &case.prompt, &case.response));
         let expected: Vec<f32> = last.iter().chain(second).copied().collect();
         assert!(relative_difference(&features, &expected) < 1e-4);
     }
+}
+
+/// A prompt of one user message and a response, as token ids.
+fn encode(backbone: &Backbone, prompt: &str, response: &str) -> Encoded {
+    let prompt = [Message { role: Role::User, content: prompt.to_owned() }];
+    backbone.encode(&backbone.render(&prompt, response).expect("renders")).expect("encodes")
+}
+
+/// The features of the one readout.
+fn features(backbone: &Backbone, encoded: &Encoded) -> Vec<f32> {
+    let mut vectors = backbone.features(encoded).expect("finite");
+    assert_eq!(vectors.len(), 1);
+    vectors.remove(0)
 }
 
 fn items() -> Vec<Item> {
@@ -111,8 +133,11 @@ fn items() -> Vec<Item> {
     items
 }
 
-fn bits(rows: &[Row]) -> Vec<Vec<u32>> {
-    rows.iter().map(|row| row.vector.iter().map(|value| value.to_bits()).collect()).collect()
+/// The features of `items` in one batch, to the bit.
+fn bits(extractor: &Extractor<'_>, items: &[&Item]) -> Vec<Vec<u32>> {
+    let texts = extractor.render(items).expect("renders");
+    let rows = extractor.extract(&texts.iter().collect::<Vec<_>>(), &Silent).expect("finite");
+    rows.iter().flatten().map(|row| row.vector.iter().map(|value| value.to_bits()).collect()).collect()
 }
 
 #[test]
@@ -120,15 +145,15 @@ fn bits_do_not_depend_on_batch_order_or_threads() {
     let backbone = mini(Pooling::MeanResponse, &[-1]);
     let items = items();
     let references: Vec<&Item> = items.iter().collect();
-    let whole = bits(&Extractor::new(&backbone, 2).expect("threads").extract(&references, &Silent).expect("finite"));
+    let whole = bits(&Extractor::new(&backbone, 2).expect("threads"), &references);
     let one_thread = Extractor::new(&backbone, 1).expect("threads");
     let mut batched = Vec::new();
     for batch in references.chunks(7) {
-        batched.extend(bits(&one_thread.extract(batch, &Silent).expect("finite")));
+        batched.extend(bits(&one_thread, batch));
     }
     assert!(batched == whole, "batches of 7 on one thread");
     let reversed: Vec<&Item> = references.iter().rev().copied().collect();
-    let mut backwards = bits(&one_thread.extract(&reversed, &Silent).expect("finite"));
+    let mut backwards = bits(&one_thread, &reversed);
     backwards.reverse();
     assert!(backwards == whole, "reversed order");
 }
@@ -136,7 +161,7 @@ fn bits_do_not_depend_on_batch_order_or_threads() {
 #[test]
 fn text_that_spells_a_special_token_stays_text() {
     let backbone = mini(Pooling::MeanResponse, &[-1]);
-    let encoded = backbone.encode("a [SEP] b", "[CLS] c [PAD]").expect("encodes");
+    let encoded = encode(&backbone, "a [SEP] b", "[CLS] c [PAD]");
     let control = |id: &&u32| **id == encoded.ids[0] || **id == encoded.ids[encoded.ids.len() - 1];
     assert_eq!(encoded.ids.iter().filter(control).count(), 3, "one [CLS] and two [SEP]");
 }
@@ -144,10 +169,10 @@ fn text_that_spells_a_special_token_stays_text() {
 #[test]
 fn layers_and_lengths_the_model_lacks_are_refused() {
     let open = |layers: &[i64], max_tokens: usize| {
-        let path: &Path = &root().join("backbones/mini");
-        let config =
-            BackboneConfig { path: path.to_owned(), max_tokens, pooling: Pooling::Cls, layers: layers.to_vec() };
-        Backbone::open(&config).err().map(|error| error.to_string()).unwrap_or_default()
+        Backbone::open(&config(Pooling::Cls, layers, max_tokens))
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
     };
     assert!(open(&[4], 256).contains("no layer 4"));
     assert!(open(&[-5], 256).contains("no layer -5"));

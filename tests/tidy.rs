@@ -34,7 +34,7 @@ fn module(path: &Path) -> String {
 
 /// The level of each module: it may use modules of lower levels, and at its own level only itself.
 fn levels() -> BTreeMap<&'static str, u32> {
-    let levels: [(u32, &[&str]); 12] = [
+    let levels: [(u32, &[&str]); 13] = [
         (0, &["error", "files", "logistic", "progress"]),
         (1, &["config", "conversation"]),
         (2, &["data"]),
@@ -44,6 +44,7 @@ fn levels() -> BTreeMap<&'static str, u32> {
         (6, &["calibrate", "normalize", "combine"]),
         (7, &["registry"]),
         (8, &["ensemble"]),
+        (9, &["export"]),
         (9, &["evaluate"]),
         (10, &["report"]),
         (11, &["train_all"]),

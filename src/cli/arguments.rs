@@ -54,12 +54,19 @@ pub enum Command {
     #[command(after_help = "Examples:\n  ensemble train-all configs/quickstart.yaml\n  \
         ensemble train-all configs/quickstart.yaml --set objectives.safety.weight=2 --dry-run")]
     TrainAll(TrainAllOptions),
-    /// Score responses from JSONL: per objective and combined
+    /// Embed every text of a config into the feature cache; train nothing
+    #[command(after_help = "Example:\n  ensemble features configs/quickstart.yaml")]
+    Features(ConfigOptions),
+    /// Score responses from JSONL, JSON, CSV or Parquet: per objective and combined
     #[command(after_help = "Example:\n  \
         echo '{\"prompt\": \"Hi\", \"response\": \"Hello!\"}' | ensemble score --registry registry/quickstart\n\n\
         Rows are {\"prompt\", \"response\"} or {\"messages\": [...]} with the assistant's answer last. \
         Output lines keep the input's order; other fields of a row are copied with --keep.")]
     Score(ScoreOptions),
+    /// Write a registry as a Hugging Face sequence classifier
+    #[command(after_help = "Example:\n  ensemble export --registry registry/quickstart exported\n\n\
+        The heads must read one token of one layer: backbone.pooling cls (encoders) or last_token (decoders).")]
+    Export(ExportOptions),
     /// List or verify a registry
     Registry(RegistryOptions),
     /// Print the JSON schema of a config file, for editors
@@ -103,7 +110,7 @@ pub struct ScoreOptions {
     /// The registry folder
     #[arg(long, short, env = "ENSEMBLE_REGISTRY")]
     pub registry: PathBuf,
-    /// JSONL file, plain or gzip; "-" is standard input
+    /// File of JSONL, JSON, CSV or TSV (plain, gzip, zstd) or Parquet; "-" is standard input (JSONL or JSON)
     #[arg(default_value = "-")]
     pub input: PathBuf,
     /// Override a weight of the combined score: --weights safety=2
@@ -118,6 +125,30 @@ pub struct ScoreOptions {
     /// Rows scored together; scores do not depend on it
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = whole_number)]
     pub batch_size: usize,
+}
+
+/// Options of `export`.
+#[derive(Args, Debug)]
+pub struct ExportOptions {
+    /// The registry folder
+    #[arg(long, short, env = "ENSEMBLE_REGISTRY")]
+    pub registry: PathBuf,
+    /// The folder to make; it must be new or empty
+    pub output: PathBuf,
+    /// Which scores the classifier gives
+    #[arg(long, value_enum, default_value_t = ExportLabels::Auto)]
+    pub labels: ExportLabels,
+}
+
+/// Which scores an exported classifier gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportLabels {
+    /// The combined score where it is linear, one per objective otherwise
+    Auto,
+    /// The combined score
+    Combined,
+    /// One per objective
+    Objectives,
 }
 
 /// Options of `registry`.

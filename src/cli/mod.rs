@@ -5,6 +5,8 @@
 mod arguments;
 mod completions;
 mod doctor;
+mod export;
+mod features;
 mod init;
 mod registry;
 mod relaunch;
@@ -49,8 +51,10 @@ fn dispatch(arguments: &Arguments, ui: &Ui) -> Result<u8> {
         Command::Init(options) => init::run(options, ui),
         Command::Validate(options) => validate::run(options, ui),
         Command::Doctor => doctor::run(threads, ui),
+        Command::Features(options) => features::run(options, threads, ui),
         Command::TrainAll(options) => train_all::run(options, threads, ui),
         Command::Score(options) => score::run(options, threads, ui),
+        Command::Export(options) => export::run(options, ui),
         Command::Registry(options) => registry::run(options, ui),
         Command::Schema(options) => schema::run(options, ui),
         Command::Completions(options) => completions::run(options, Arguments::command(), ui),

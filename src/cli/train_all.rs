@@ -14,7 +14,7 @@ use crate::train_all::{Plan, Run, plan, train_all};
 pub(super) fn run(options: &TrainAllOptions, threads: usize, ui: &Ui) -> Result<u8> {
     let config = config::load(&options.config.config, &options.config.overrides)?;
     if options.dry_run {
-        show_plan(&config, &plan(&config, ui)?, ui)?;
+        show_plan(&config, &plan(&config, threads, ui)?, ui)?;
         return Ok(0);
     }
     let run = train_all(&config, threads, ui)?;
@@ -95,7 +95,7 @@ fn show_plan(config: &Config, plan: &Plan, ui: &Ui) -> Result<()> {
     let missing = texts - plan.cached;
     if ui.json {
         return ui.data(
-            &json!({ "texts": texts, "cached": plan.cached, "to_embed": missing, "width": plan.backbone.width(),
+            &json!({ "texts": texts, "cached": plan.cached, "to_embed": missing, "width": plan.backbone.width(plan.backbone.readout()),
                 "registry": config.output.registry, "report": config.output.report })
             .to_string(),
         );

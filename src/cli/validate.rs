@@ -6,14 +6,16 @@ use super::arguments::ConfigOptions;
 use super::ui::Ui;
 use crate::backbone::Backbone;
 use crate::config;
-use crate::data::{self, Dataset, ObjectivePairs, render_prompt};
+use crate::data::{self, Dataset, ObjectivePairs, Pair};
 use crate::error::{Result, quote};
 use crate::files;
+use crate::progress::Silent;
+use crate::train_all;
 
 pub(super) fn run(options: &ConfigOptions, ui: &Ui) -> Result<u8> {
     let config = config::load(&options.config, &options.overrides)?;
     let dataset = data::load(&config)?;
-    let backbone = Backbone::open(&config.backbone)?;
+    let backbone = train_all::open_backbone(&config, &Silent)?;
     let audits: Vec<_> = dataset
         .objectives
         .iter()
@@ -29,6 +31,7 @@ pub(super) fn run(options: &ConfigOptions, ui: &Ui) -> Result<u8> {
     }
     ui.data(&format!("config    {}: {} objectives", options.config.display(), config.objectives.len()))?;
     ui.data(&format!("backbone  {}: {}", files::shown(backbone.path()), backbone.architecture()))?;
+    ui.data(&format!("text      {}", backbone.template().0))?;
     ui.data(&format!("texts     {} distinct", dataset.items.len()))?;
     for objective in &dataset.objectives {
         show_objective(objective, &dataset, &backbone, ui)?;
@@ -46,8 +49,24 @@ fn show_objective(objective: &ObjectivePairs, dataset: &Dataset, backbone: &Back
         let format = serde_json::to_value(source.format).unwrap_or_default();
         let format = format.as_str().unwrap_or_default();
         ui.data(&format!("  {}: {format} ({how}), {} rows, {} pairs", source.path, source.rows, source.pairs))?;
+        if source.files > 1 || !source.skipped.is_empty() {
+            let skipped: Vec<String> = source.skipped.iter().map(|name| quote(name)).collect();
+            let skipped =
+                if skipped.is_empty() { String::new() } else { format!("; not read: {}", skipped.join(", ")) };
+            ui.data(&format!("    {} files{skipped}", source.files))?;
+        }
+        if !source.ignored.is_empty() {
+            ui.data(&format!("    fields not read: {}", source.ignored.join(", ")))?;
+        }
+        let counts = [("undecided", source.ties), ("with a margin", source.margins), ("weighted", source.weights)];
+        for (what, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            ui.data(&format!("    {count} pairs {what}"))?;
+        }
         for (reason, count) in &source.dropped {
             ui.data(&format!("    dropped {count}: {reason}"))?;
+        }
+        if let Some(pair) = source.example.and_then(|example| objective.pairs.get(example)) {
+            show_example(pair, dataset, backbone, ui)?;
         }
     }
     let splits: Vec<String> = audit.splits.iter().map(|(split, count)| format!("{} {count}", split.word())).collect();
@@ -59,16 +78,29 @@ fn show_objective(objective: &ObjectivePairs, dataset: &Dataset, backbone: &Back
         audit.contradictions,
         audit.split_conflicts,
         100.0 * audit.length.longer_wins
-    ))?;
-    let Some(pair) = objective.pairs.first() else { return Ok(()) };
+    ))
+}
+
+/// One pair as the backbone reads it.
+fn show_example(pair: &Pair, dataset: &Dataset, backbone: &Backbone, ui: &Ui) -> Result<()> {
     let (chosen, rejected) = (&dataset.items[pair.chosen], &dataset.items[pair.rejected]);
-    let prompt = render_prompt(&chosen.prompt);
-    let encoded = backbone.encode(&prompt, &chosen.response)?;
-    ui.data(&format!("  example   prompt   {}", quote(&prompt)))?;
-    ui.data(&format!(
-        "            chosen   {} ({} tokens with the prompt)",
-        quote(&chosen.response),
-        encoded.ids.len()
-    ))?;
-    ui.data(&format!("            rejected {}", quote(&rejected.response)))
+    let rendered = backbone.render(&chosen.prompt, &chosen.response)?;
+    let tokens = backbone.encode(&rendered)?.ids.len();
+    ui.data(&format!("    example   prompt   {}", quote(&rendered.before)))?;
+    ui.data(&format!("              chosen   {} ({tokens} tokens with the prompt)", quote(&rendered.response)))?;
+    if !rendered.after.is_empty() {
+        ui.data(&format!("              after it {}", quote(&rendered.after)))?;
+    }
+    let mut label = Vec::new();
+    if pair.preference < 1.0 {
+        label.push(format!("{:.0}% of labelers prefer the first", 100.0 * pair.preference));
+    }
+    if pair.margin > 0.0 {
+        label.push(format!("margin {}", pair.margin));
+    }
+    if pair.weight != 1.0 {
+        label.push(format!("weight {}", pair.weight));
+    }
+    let label = if label.is_empty() { String::new() } else { format!(" ({})", label.join(", ")) };
+    ui.data(&format!("              rejected {}{label}", quote(&rejected.response)))
 }

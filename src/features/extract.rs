@@ -1,17 +1,18 @@
 //! Items to features: look up what is cached, embed the rest on every core, store it shard by shard.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Features, Row, Store};
-use crate::backbone::{Backbone, Encoded};
-use crate::data::{Item, render_prompt};
+use crate::backbone::{Backbone, Encoded, Readout, Rendered};
+use crate::conversation::Item;
 use crate::error::{Error, Fault, Result};
 use crate::files::Digest;
 use crate::progress::Progress;
 
-/// Texts per shard: a kill loses at most this much work, and memory holds no more than one shard of new rows.
+/// Texts per shard: a kill loses at most this much work.
 const SHARD_ROWS: usize = 2048;
 
 /// What an embedding pass did.
@@ -35,6 +36,14 @@ pub struct Counts {
     pub damaged_shards: usize,
 }
 
+impl Counts {
+    fn add(&mut self, row: &Row) {
+        self.tokens += u64::from(row.tokens);
+        self.cut_prompts += usize::from(row.cut_prompt > 0);
+        self.cut_responses += usize::from(row.cut_response > 0);
+    }
+}
+
 /// A backbone with as many workers as cores.
 ///
 /// Each worker runs single-threaded matrix products on texts of its own: several times less waiting than one product
@@ -56,23 +65,36 @@ impl<'a> Extractor<'a> {
         Ok(Self { backbone, pools })
     }
 
-    /// The feature rows of `items`, in their order. Equal items are computed once by the caller's choice of items.
+    /// The backbone the workers run.
+    pub fn backbone(&self) -> &'a Backbone {
+        self.backbone
+    }
+
+    /// The texts the backbone reads, in the order of `items`.
+    ///
+    /// # Errors
+    /// What [`Backbone::render`] reports.
+    pub fn render(&self, items: &[&Item]) -> Result<Vec<Rendered>> {
+        self.parallel(items.len(), &|index| self.backbone.render(&items[index].prompt, &items[index].response))
+    }
+
+    /// The feature rows of `texts`, in their order, each with one row per readout of the backbone. Equal texts are
+    /// computed once by the caller's choice of texts.
     ///
     /// # Errors
     /// What [`Backbone::encode`] and [`Backbone::features`] report.
-    pub fn extract(&self, items: &[&Item], progress: &dyn Progress) -> Result<Vec<Row>> {
-        let encoded = self.parallel(items.len(), &|index| {
-            self.backbone.encode(&render_prompt(&items[index].prompt), &items[index].response)
-        })?;
-        let mut longest_first: Vec<usize> = (0..items.len()).collect();
+    pub fn extract(&self, texts: &[&Rendered], progress: &dyn Progress) -> Result<Vec<Vec<Row>>> {
+        let encoded = self.parallel(texts.len(), &|index| self.backbone.encode(texts[index]))?;
+        let mut longest_first: Vec<usize> = (0..texts.len()).collect();
         longest_first.sort_by_key(|&index| std::cmp::Reverse(encoded[index].ids.len()));
-        let computed = self.parallel(items.len(), &|position| {
+        let computed = self.parallel(texts.len(), &|position| {
             let index = longest_first[position];
-            let vector = self.backbone.features(&encoded[index])?;
+            let vectors = self.backbone.features(&encoded[index])?;
             progress.advance(1);
-            Ok((index, row(key(self.backbone, items[index]), &encoded[index], vector)))
+            let row = |(readout, vector)| row(key(readout, texts[index]), &encoded[index], vector);
+            Ok((index, self.backbone.readouts().iter().zip(vectors).map(row).collect()))
         })?;
-        let rows: BTreeMap<usize, Row> = computed.into_iter().collect();
+        let rows: BTreeMap<usize, Vec<Row>> = computed.into_iter().collect();
         Ok(rows.into_values().collect())
     }
 
@@ -98,9 +120,9 @@ impl<'a> Extractor<'a> {
     }
 }
 
-fn key(backbone: &Backbone, item: &Item) -> Digest {
-    let prompt = render_prompt(&item.prompt);
-    Digest::of_parts([backbone.fingerprint().0.as_slice(), prompt.as_bytes(), item.response.as_bytes()])
+fn key(readout: &Readout, text: &Rendered) -> Digest {
+    let parts = [&text.before, &text.response, &text.after].map(std::string::String::as_bytes);
+    Digest::of_parts(std::iter::once(readout.fingerprint.0.as_slice()).chain(parts))
 }
 
 fn row(key: Digest, encoded: &Encoded, vector: Vec<f32>) -> Row {
@@ -109,49 +131,87 @@ fn row(key: Digest, encoded: &Encoded, vector: Vec<f32>) -> Row {
     Row { key, tokens: count(encoded.ids.len()), cut_prompt, cut_response, vector }
 }
 
-/// How many of `items` the store holds already.
-///
-/// # Errors
-/// What the store reports.
-pub fn count_cached(backbone: &Backbone, items: &[Item], store: &Store) -> Result<usize> {
-    let keys: Vec<Digest> = items.iter().map(|item| key(backbone, item)).collect();
-    Ok(store.fetch(&keys)?.0.len())
+/// What is stored of one readout.
+struct Stored {
+    store: Store,
+    /// Per text, in the order of the items.
+    keys: Vec<Digest>,
+    rows: BTreeMap<Digest, Row>,
+    damaged: usize,
 }
 
-/// Features of distinct `items`, in their order: cached rows are read, the others embedded and stored.
+fn look_up(backbone: &Backbone, cache: &Path, texts: &[Rendered]) -> Result<Vec<Stored>> {
+    let look_up = |readout: &Readout| {
+        let store = Store::new(cache, readout.fingerprint, backbone.width(readout));
+        let keys: Vec<Digest> = texts.iter().map(|text| key(readout, text)).collect();
+        let (rows, damaged) = store.fetch(&keys)?;
+        Ok(Stored { store, keys, rows, damaged })
+    };
+    backbone.readouts().iter().map(look_up).collect()
+}
+
+/// The texts of which some readout is not stored, by index.
+fn missing(stored: &[Stored], count: usize) -> Vec<usize> {
+    let lacks = |index: &usize| stored.iter().any(|stored| !stored.rows.contains_key(&stored.keys[*index]));
+    (0..count).filter(lacks).collect()
+}
+
+/// How many of `items` are stored under `cache` already, in every readout.
+///
+/// # Errors
+/// What the store and the backbone report.
+pub fn count_cached(extractor: &Extractor<'_>, items: &[Item], cache: &Path) -> Result<usize> {
+    let texts = extractor.render(&items.iter().collect::<Vec<_>>())?;
+    let stored = look_up(extractor.backbone, cache, &texts)?;
+    Ok(texts.len() - missing(&stored, texts.len()).len())
+}
+
+/// Features of distinct `items`, in their order, one matrix per readout: cached rows are read, the others embedded
+/// and stored under `cache`.
 ///
 /// # Errors
 /// What the store and the backbone report. A failed run keeps every shard written before the failure.
 pub fn embed(
     extractor: &Extractor<'_>,
     items: &[Item],
-    store: &Store,
+    cache: &Path,
     progress: &dyn Progress,
-) -> Result<(Features, Counts)> {
+) -> Result<(Vec<Features>, Counts)> {
     let backbone = extractor.backbone;
-    let keys: Vec<Digest> = items.iter().map(|item| key(backbone, item)).collect();
-    let (mut rows, damaged_shards) = store.fetch(&keys)?;
-    let missing: Vec<&Item> =
-        items.iter().zip(&keys).filter(|(_, key)| !rows.contains_key(key)).map(|(item, _)| item).collect();
+    let texts = extractor.render(&items.iter().collect::<Vec<_>>())?;
+    let mut stored = look_up(backbone, cache, &texts)?;
+    let missing = missing(&stored, texts.len());
+    let damaged_shards = stored.iter().map(|stored| stored.damaged).sum();
     let mut counts = Counts { texts: items.len(), embedded: missing.len(), damaged_shards, ..Counts::default() };
     counts.cached = counts.texts - counts.embedded;
     progress.start("features", missing.len() as u64);
     for chunk in missing.chunks(SHARD_ROWS) {
-        let new_rows = extractor.extract(chunk, progress)?;
-        store.append(&new_rows)?;
-        counts.embedded_tokens += new_rows.iter().map(|row| u64::from(row.tokens)).sum::<u64>();
-        rows.extend(new_rows.into_iter().map(|row| (row.key, row)));
+        let chunk: Vec<&Rendered> = chunk.iter().map(|&index| &texts[index]).collect();
+        let rows = extractor.extract(&chunk, progress)?;
+        counts.embedded_tokens +=
+            rows.iter().filter_map(|rows| rows.first()).map(|row| u64::from(row.tokens)).sum::<u64>();
+        for (index, stored) in stored.iter_mut().enumerate() {
+            let new: Vec<Row> = rows.iter().filter_map(|rows| rows.get(index).cloned()).collect();
+            stored.store.append(&new)?;
+            stored.rows.extend(new.into_iter().map(|row| (row.key, row)));
+        }
     }
-    let mut features = Features::new(backbone.width());
-    for key in &keys {
-        let Some(row) = rows.get(key) else {
-            return Err(Error::Io(vec![Fault::new(store.folder().display(), "a stored feature went missing")]));
-        };
-        counts.tokens += u64::from(row.tokens);
-        counts.cut_prompts += usize::from(row.cut_prompt > 0);
-        counts.cut_responses += usize::from(row.cut_response > 0);
-        features.push(&row.vector);
+    let mut matrices = Vec::with_capacity(stored.len());
+    // Each readout's rows are let go as soon as its matrix stands.
+    for (index, (stored, readout)) in stored.into_iter().zip(backbone.readouts()).enumerate() {
+        let mut features = Features::new(backbone.width(readout));
+        for key in &stored.keys {
+            let Some(row) = stored.rows.get(key) else {
+                let place = stored.store.folder().display().to_string();
+                return Err(Error::Io(vec![Fault::new(place, "a stored feature went missing")]));
+            };
+            if index == 0 {
+                counts.add(row);
+            }
+            features.push(&row.vector);
+        }
+        matrices.push(features);
     }
     progress.finish(&format!("{} texts: {} embedded, {} cached", counts.texts, counts.embedded, counts.cached));
-    Ok((features, counts))
+    Ok((matrices, counts))
 }

@@ -31,6 +31,14 @@ impl Features {
         self.values.resize(end, 0.0);
     }
 
+    /// The first `width` columns of every row.
+    #[must_use]
+    pub fn first_columns(&self, width: usize) -> Self {
+        let mut first = Self::new(width);
+        (0..self.rows()).for_each(|row| first.push(self.row(row)));
+        first
+    }
+
     /// Columns.
     pub fn width(&self) -> usize {
         self.width

@@ -10,7 +10,7 @@ use crate::error::{Error, Fault, Result};
 use crate::normalize::Normalizer;
 
 /// The manifest format this build writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The whole manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,22 +35,41 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackboneEntry {
-    /// The model folder, relative to the registry folder.
-    pub path: String,
+    /// Where the model is.
+    pub place: PlaceEntry,
     /// Digest of weights, configuration, tokenizer, pooling and limits.
     pub fingerprint: String,
     /// One line about the architecture.
     pub architecture: String,
     /// How token states become one vector.
     pub pooling: Pooling,
-    /// Pooled layers, as configured.
-    pub layers: Vec<i64>,
+    /// Pooled layers; 0 is the embedding output.
+    pub layers: Vec<usize>,
     /// The longest input in tokens.
     pub max_tokens: usize,
     /// Numbers per feature vector.
     pub width: usize,
+    /// The labels of the checkpoint's own score head, whose scores are the last columns; empty when it is not used.
+    pub labels: Vec<String>,
     /// How a conversation becomes one text.
     pub template: String,
+    /// Digest of the template.
+    pub template_digest: String,
+}
+
+/// Where a model is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaceEntry {
+    /// A model folder or GGUF file, relative to the registry folder.
+    Path(String),
+    /// A model of the hub at one commit.
+    Hub {
+        /// `owner/name`.
+        repository: String,
+        /// The commit.
+        revision: String,
+    },
 }
 
 /// One objective's head with what is known about it.
@@ -69,10 +88,10 @@ pub struct ObjectiveEntry {
     pub head_digest: String,
     /// Calibrated to normalized scores.
     pub normalizer: Normalizer,
-    /// The L2 penalty.
-    pub l2: f64,
-    /// Gradient norm at the optimum.
-    pub gradient_norm: f64,
+    /// The L2 penalty; absent for a checkpoint's own head.
+    pub l2: Option<f64>,
+    /// Gradient norm at the optimum; absent for a checkpoint's own head.
+    pub gradient_norm: Option<f64>,
     /// Pairs by who labelled them.
     pub labels: BTreeMap<String, usize>,
     /// Digests of the data files' contents.

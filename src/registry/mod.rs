@@ -9,8 +9,9 @@ mod manifest;
 use std::path::Path;
 
 pub use head_file::StoredHead;
-pub use manifest::{BackboneEntry, FORMAT, Golden, GoldenMessage, Manifest, ObjectiveEntry, Quality};
+pub use manifest::{BackboneEntry, FORMAT, Golden, GoldenMessage, Manifest, ObjectiveEntry, PlaceEntry, Quality};
 
+use crate::config::{BackboneConfig, ModelPlace};
 use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
 
@@ -51,6 +52,22 @@ pub fn read_manifest(folder: &Path) -> Result<Manifest> {
         ]));
     }
     Manifest::from_json(&files::read_text(&path, "the registry's manifest")?, &path)
+}
+
+/// The backbone that a registry in `folder` was trained on, as a config.
+pub fn backbone_config(folder: &Path, entry: &BackboneEntry) -> BackboneConfig {
+    BackboneConfig {
+        place: match &entry.place {
+            PlaceEntry::Path(path) => ModelPlace::Disk(files::absolute(&folder.join(path))),
+            PlaceEntry::Hub { repository, revision } => {
+                ModelPlace::Hub { repository: repository.clone(), revision: revision.clone() }
+            }
+        },
+        max_tokens: entry.max_tokens,
+        pooling: Some(entry.pooling),
+        layers: Some(entry.layers.iter().map(|&layer| layer as i64).collect()),
+        score_head: !entry.labels.is_empty(),
+    }
 }
 
 /// Reads one objective's head and compares it with the manifest.

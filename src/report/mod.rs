@@ -20,8 +20,8 @@ mod words;
 use std::path::{Path, PathBuf};
 
 pub use summary::{
-    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, GroupAccuracy, LONGER_WINS,
-    ObjectiveSummary, RunSummary, SHORTER_WINS, SplitSize, Standing,
+    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, FitSummary, GroupAccuracy, LONGER_WINS,
+    ObjectiveSummary, ReadoutObjective, ReadoutSummary, RunSummary, SHORTER_WINS, SplitSize, Standing,
 };
 pub use warnings::{Warning, warnings};
 

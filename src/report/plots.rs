@@ -8,7 +8,7 @@ use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
 use super::canvas::{Anchor, BLUE, Canvas, Frame, GRID, INK, MUTED, Point, QUIET, Scale, Type, UNIT, VERMILLION};
 use super::heat;
 use super::png;
-use super::summary::{ObjectiveSummary, RunSummary};
+use super::summary::{FitSummary, ObjectiveSummary, RunSummary};
 use super::words::{UNDEFINED, clean, fixed, interval, percent, short};
 use crate::error::Result;
 use crate::evaluate::{Estimate, histogram, mean, quantile};
@@ -308,8 +308,10 @@ fn draw_scores<DB: DrawingBackend>(canvas: &mut Canvas<DB>, name: &str, scores: 
 
 fn draw_l2_path<DB: DrawingBackend>(canvas: &mut Canvas<DB>, objective: &ObjectiveSummary) {
     let (left, right, top, bottom) = AREA;
+    let nothing = FitSummary::default();
+    let fit = objective.fit.as_ref().unwrap_or(&nothing);
     let usable = |step: &&(f64, f64)| step.0 > 0.0 && step.1.is_finite();
-    let path: Vec<(f64, f64)> = objective.l2_path.iter().filter(usable).map(|(l2, loss)| (l2.log10(), *loss)).collect();
+    let path: Vec<(f64, f64)> = fit.l2_path.iter().filter(usable).map(|(l2, loss)| (l2.log10(), *loss)).collect();
     let ends = |values: &dyn Fn(&(f64, f64)) -> f64| {
         let least = path.iter().map(values).reduce(f64::min)?;
         Some((least, path.iter().map(values).reduce(f64::max)?))
@@ -323,18 +325,20 @@ fn draw_l2_path<DB: DrawingBackend>(canvas: &mut Canvas<DB>, objective: &Objecti
     let (across, upright) = ("L2 penalty (log scale)", "log-loss in cross-validation");
     let frame = Frame { title: &title, across, upright, x, y };
     if path.is_empty() {
-        return frame.draw_empty(canvas, &format!("penalty given: {}", short(objective.l2)));
+        let given = || format!("penalty given: {}", short(fit.l2));
+        let why = objective.fit.as_ref().map_or_else(|| "the checkpoint's own head".to_owned(), |_| given());
+        return frame.draw_empty(canvas, &why);
     }
     frame.draw(canvas, &powers_of_ten(&x), &y.ticks(4));
     let points: Vec<Point> = path.iter().map(|step| (x.place(step.0), y.place(step.1))).collect();
     canvas.path(&points, (BLUE, 1.5));
     for (point, step) in points.iter().zip(&path) {
         canvas.disc(*point, 3.0, BLUE);
-        if (step.0 - objective.l2.log10()).abs() < 1e-9 {
+        if (step.0 - fit.l2.log10()).abs() < 1e-9 {
             canvas.disc(*point, 5.5, VERMILLION);
         }
     }
-    corner(canvas, &format!("chosen {}", short(objective.l2)));
+    corner(canvas, &format!("chosen {}", short(fit.l2)));
 }
 
 /// Ticks of a scale of logarithms: whole powers of ten, at most six.

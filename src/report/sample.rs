@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::summary::{
-    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, GroupAccuracy, LONGER_WINS,
-    ObjectiveSummary, RunSummary, SHORTER_WINS, SplitSize,
+    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, FitSummary, GroupAccuracy, LONGER_WINS,
+    ObjectiveSummary, ReadoutObjective, ReadoutSummary, RunSummary, SHORTER_WINS, SplitSize,
 };
 use crate::evaluate::{
     Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability, spearman,
@@ -73,6 +73,7 @@ pub(crate) fn empty() -> RunSummary {
         name: "empty".to_owned(),
         created_by: "ensemble 0.1.0".to_owned(),
         backbone: BackboneSummary::default(),
+        readouts: Vec::new(),
         objectives: vec![objective],
         combined: CombinedSummary::default(),
         correlations: vec![vec![None]],
@@ -125,6 +126,7 @@ fn run(recipes: &[Recipe]) -> RunSummary {
             architecture: "bert".to_owned(),
             layers: "-2".to_owned(),
             pooling: "mean_response".to_owned(),
+            template: "prompt and response as two segments".to_owned(),
             width: 128,
             max_tokens: 512,
             texts: 24_310,
@@ -134,6 +136,7 @@ fn run(recipes: &[Recipe]) -> RunSummary {
             cut_prompts: 187,
             cut_responses: 12,
         },
+        readouts: ["mean_response", "cls"].map(|pooling| readout(pooling, &objectives)).to_vec(),
         combined: CombinedSummary {
             rule: "weighted_sum".to_owned(),
             weights: objectives.iter().map(|objective| (objective.name.clone(), objective.weight)).collect(),
@@ -145,6 +148,21 @@ fn run(recipes: &[Recipe]) -> RunSummary {
         correlations,
         correlation_items: 1_400,
         command_next: "ensemble score --registry registry/quickstart responses.jsonl".to_owned(),
+    }
+}
+
+fn readout(pooling: &str, objectives: &[ObjectiveSummary]) -> ReadoutSummary {
+    let objective = |objective: &ObjectiveSummary| ReadoutObjective {
+        name: objective.name.clone(),
+        log_loss: objective.log_loss,
+        accuracy: objective.accuracy,
+    };
+    ReadoutSummary {
+        pooling: pooling.to_owned(),
+        layers: "5".to_owned(),
+        chosen: pooling == "mean_response",
+        log_loss: Some(0.6),
+        objectives: objectives.iter().map(objective).collect(),
     }
 }
 
@@ -191,10 +209,7 @@ fn objective(recipe: &Recipe, noise: &mut Noise) -> ObjectiveSummary {
         train: SplitSize { pairs: recipe.pairs * 8, prompts: recipe.pairs * 7 },
         calibration: SplitSize { pairs: recipe.pairs, prompts: recipe.pairs * 9 / 10 },
         test: SplitSize { pairs: recipe.pairs, prompts: recipe.pairs * 10 / 11 + 1 },
-        l2: 10.0,
-        l2_path: (-2..=4).map(path).collect(),
-        gradient_norm: 3.1e-9,
-        iterations: 9,
+        fit: Some(FitSummary { l2: 10.0, l2_path: (-2..=4).map(path).collect(), gradient_norm: 3.1e-9, iterations: 9 }),
         temperature: 1.084,
         accuracy: accuracy(&head),
         baselines: vec![

@@ -26,6 +26,8 @@ pub struct RunSummary {
     pub created_by: String,
     /// The frozen transformer.
     pub backbone: BackboneSummary,
+    /// The readouts that were tried, when one was searched for.
+    pub readouts: Vec<ReadoutSummary>,
     /// One entry per reward dimension, in the order of the configuration.
     pub objectives: Vec<ObjectiveSummary>,
     /// The combined score.
@@ -51,6 +53,8 @@ pub struct BackboneSummary {
     pub layers: String,
     /// How token states become one vector.
     pub pooling: String,
+    /// How a conversation becomes one text.
+    pub template: String,
     /// Features per text.
     pub width: usize,
     /// The longest input in tokens.
@@ -67,6 +71,45 @@ pub struct BackboneSummary {
     pub cut_prompts: usize,
     /// Texts whose response lost its middle.
     pub cut_responses: usize,
+}
+
+/// One way to read the backbone's states out, judged on the calibration split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReadoutSummary {
+    /// How token states become one vector.
+    pub pooling: String,
+    /// The pooled layers; 0 is the embedding output.
+    pub layers: String,
+    /// Whether the run uses it.
+    pub chosen: bool,
+    /// Mean log-loss over the objectives, by which it was chosen.
+    pub log_loss: Option<f64>,
+    /// Each trained objective.
+    pub objectives: Vec<ReadoutObjective>,
+}
+
+/// How one objective's head fares on one readout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReadoutObjective {
+    /// The objective.
+    pub name: String,
+    /// Log-loss on the calibration pairs, in nats.
+    pub log_loss: Option<f64>,
+    /// Accuracy on the calibration pairs.
+    pub accuracy: Option<Estimate>,
+}
+
+/// How a head was fitted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FitSummary {
+    /// The L2 penalty used.
+    pub l2: f64,
+    /// (penalty, log-loss in grouped cross-validation), ascending; empty when the penalty was given.
+    pub l2_path: Vec<(f64, f64)>,
+    /// Norm of the gradient where the solver stopped.
+    pub gradient_norm: f64,
+    /// Steps the solver took.
+    pub iterations: usize,
 }
 
 /// The size of one split.
@@ -97,14 +140,8 @@ pub struct ObjectiveSummary {
     pub calibration: SplitSize,
     /// The split everything here is measured on.
     pub test: SplitSize,
-    /// The L2 penalty used.
-    pub l2: f64,
-    /// (penalty, log-loss in grouped cross-validation), ascending; empty when the penalty was given.
-    pub l2_path: Vec<(f64, f64)>,
-    /// Norm of the gradient where the solver stopped.
-    pub gradient_norm: f64,
-    /// Steps the solver took.
-    pub iterations: usize,
+    /// How the head was fitted; `None` for a checkpoint's own score head.
+    pub fit: Option<FitSummary>,
     /// The calibration temperature.
     pub temperature: f64,
     /// What the head said about each test pair.

@@ -5,11 +5,11 @@
 use polars::prelude::{Column, CsvWriter, DataFrame, DataType, ParquetWriter, PolarsResult, SerWriter};
 
 use super::plots::{SCORE_BINS, score_range};
-use super::summary::{ObjectiveSummary, RunSummary};
+use super::summary::{ObjectiveSummary, ReadoutObjective, ReadoutSummary, RunSummary};
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::{Estimate, histogram};
 
-/// Every table with its name: metrics, reliability, scores, correlations, l2, audit.
+/// Every table with its name: metrics, reliability, scores, correlations, l2, readouts, audit.
 ///
 /// # Errors
 /// [`Error::Io`] when polars refuses a table.
@@ -20,6 +20,7 @@ pub(super) fn all(summary: &RunSummary) -> Result<Vec<(&'static str, DataFrame)>
         ("scores", scores(summary)),
         ("correlations", correlations(summary)),
         ("l2", l2_paths(summary)),
+        ("readouts", readouts(summary)),
         ("audit", audit(summary)),
     ]
     .into_iter()
@@ -202,17 +203,35 @@ fn correlations(summary: &RunSummary) -> PolarsResult<DataFrame> {
 }
 
 fn l2_paths(summary: &RunSummary) -> PolarsResult<DataFrame> {
-    let names = summary.objectives.iter().map(|objective| (objective.name.clone(), objective.l2_path.len()));
-    let steps =
-        || summary.objectives.iter().flat_map(|objective| objective.l2_path.iter().map(move |step| (objective, step)));
+    let fits = || summary.objectives.iter().filter_map(|objective| Some((&objective.name, objective.fit.as_ref()?)));
+    let steps = || fits().flat_map(|(_, fit)| fit.l2_path.iter().map(move |step| (fit.l2, step)));
     DataFrame::new_infer_height(vec![
-        repeated(names),
+        repeated(fits().map(|(name, fit)| (name.clone(), fit.l2_path.len()))),
         Column::new("l2".into(), steps().map(|(_, step)| step.0).collect::<Vec<f64>>()),
         Column::new("cv_log_loss".into(), steps().map(|(_, step)| step.1).collect::<Vec<f64>>()),
-        Column::new(
-            "chosen".into(),
-            steps().map(|(objective, step)| step.0.to_bits() == objective.l2.to_bits()).collect::<Vec<bool>>(),
-        ),
+        Column::new("chosen".into(), steps().map(|(l2, step)| step.0.to_bits() == l2.to_bits()).collect::<Vec<bool>>()),
+    ])
+}
+
+/// One row per readout that was tried and objective; empty without a search.
+fn readouts(summary: &RunSummary) -> PolarsResult<DataFrame> {
+    let rows: Vec<(&ReadoutSummary, &ReadoutObjective)> = summary
+        .readouts
+        .iter()
+        .flat_map(|readout| readout.objectives.iter().map(move |objective| (readout, objective)))
+        .collect();
+    let texts =
+        |pick: fn(&(&ReadoutSummary, &ReadoutObjective)) -> String| rows.iter().map(pick).collect::<Vec<String>>();
+    let numbers = |pick: fn(&ReadoutObjective) -> Option<f64>| rows.iter().map(|row| pick(row.1)).collect::<Vec<_>>();
+    DataFrame::new_infer_height(vec![
+        Column::new("pooling".into(), texts(|row| row.0.pooling.clone())),
+        Column::new("layers".into(), texts(|row| row.0.layers.clone())),
+        Column::new("chosen".into(), rows.iter().map(|row| row.0.chosen).collect::<Vec<bool>>()),
+        Column::new("objective".into(), texts(|row| row.1.name.clone())),
+        Column::new("log_loss".into(), numbers(|objective| objective.log_loss)),
+        Column::new("accuracy".into(), numbers(|objective| Some(objective.accuracy?.value))),
+        Column::new("low".into(), numbers(|objective| Some(objective.accuracy?.low))),
+        Column::new("high".into(), numbers(|objective| Some(objective.accuracy?.high))),
     ])
 }
 

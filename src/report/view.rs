@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::plots::{Chart, Figure, figures};
-use super::summary::{BAG_OF_WORDS, LONGER_WINS, ObjectiveSummary, RunSummary, SHORTER_WINS, Standing, split_words};
+use super::summary::{
+    BAG_OF_WORDS, FitSummary, LONGER_WINS, ObjectiveSummary, ReadoutSummary, RunSummary, SHORTER_WINS, Standing,
+    split_words,
+};
 use super::warnings::warnings;
 use super::words::{UNDEFINED, clean, count, counted, fixed, interval, optional, percent, short};
 use crate::error::Result;
@@ -12,7 +15,7 @@ use crate::evaluate::Estimate;
 const STYLE: &str = include_str!("../../assets/report.css");
 const BASELINES: [(&str, &str); 3] =
     [(LONGER_WINS, "Longer wins"), (SHORTER_WINS, "Shorter wins"), (BAG_OF_WORDS, "Bag of words")];
-const TABLES: [&str; 6] = ["metrics", "reliability", "scores", "correlations", "l2", "audit"];
+const TABLES: [&str; 7] = ["metrics", "reliability", "scores", "correlations", "l2", "readouts", "audit"];
 
 #[derive(Serialize)]
 pub(super) struct Page {
@@ -30,8 +33,9 @@ pub(super) struct Page {
     audits: Vec<AuditView>,
     made: Vec<(&'static str, String)>,
     fits: Vec<FitView>,
+    readouts: Vec<ReadoutView>,
     next: String,
-    tables: [&'static str; 6],
+    tables: [&'static str; 7],
 }
 
 #[derive(Serialize)]
@@ -110,6 +114,16 @@ struct FitView {
     gradient_norm: String,
 }
 
+#[derive(Serialize)]
+struct ReadoutView {
+    pooling: String,
+    layers: String,
+    chosen: bool,
+    log_loss: String,
+    /// Name, accuracy and interval of each objective.
+    objectives: Vec<(String, String, String)>,
+}
+
 /// Everything the template needs.
 ///
 /// # Errors
@@ -134,6 +148,7 @@ pub(super) fn view(summary: &RunSummary) -> Result<Page> {
         audits: summary.objectives.iter().map(audit).collect(),
         made: made(summary),
         fits: summary.objectives.iter().map(fit).collect(),
+        readouts: summary.readouts.iter().map(readout).collect(),
         next: clean(&summary.command_next),
         tables: TABLES,
     })
@@ -337,6 +352,7 @@ fn made(summary: &RunSummary) -> Vec<(&'static str, String)> {
         ("Fingerprint", short_digest),
         ("Layers", clean(&backbone.layers).replace('-', "\u{2212}")),
         ("Pooling", clean(&backbone.pooling).replace('_', " ")),
+        ("Text format", clean(&backbone.template)),
         ("Features per text", count(backbone.width)),
         ("Longest input", counted(backbone.max_tokens, "token")),
         ("Distinct texts", count(backbone.texts)),
@@ -349,13 +365,33 @@ fn made(summary: &RunSummary) -> Vec<(&'static str, String)> {
 }
 
 fn fit(objective: &ObjectiveSummary) -> FitView {
+    let own = || "the checkpoint's own".to_owned();
+    let told = |tell: fn(&FitSummary) -> String| objective.fit.as_ref().map_or_else(own, tell);
     FitView {
         name: clean(&objective.name),
         weight: short(objective.weight),
         normalizer: clean(&objective.normalizer),
-        l2: short(objective.l2),
+        l2: told(|fit| short(fit.l2)),
         temperature: fixed(objective.temperature, 3),
-        iterations: count(objective.iterations),
-        gradient_norm: short(objective.gradient_norm),
+        iterations: told(|fit| count(fit.iterations)),
+        gradient_norm: told(|fit| short(fit.gradient_norm)),
+    }
+}
+
+fn readout(readout: &ReadoutSummary) -> ReadoutView {
+    ReadoutView {
+        pooling: clean(&readout.pooling).replace('_', " "),
+        layers: clean(&readout.layers),
+        chosen: readout.chosen,
+        log_loss: optional(readout.log_loss, 4),
+        objectives: readout
+            .objectives
+            .iter()
+            .map(|objective| {
+                let value = objective.accuracy.map_or_else(|| UNDEFINED.to_owned(), |accuracy| percent(accuracy.value));
+                let around = objective.accuracy.map_or_else(String::new, |accuracy| interval(&accuracy));
+                (clean(&objective.name), value, around)
+            })
+            .collect(),
     }
 }

@@ -294,8 +294,8 @@ fn contradictions(objective: &ObjectiveSummary) -> Option<Warning> {
 }
 
 fn grid_edge(objective: &ObjectiveSummary) -> Option<Warning> {
-    let (first, last) = (objective.l2_path.first()?.0, objective.l2_path.last()?.0);
-    let l2 = objective.l2;
+    let fit = objective.fit.as_ref()?;
+    let (first, last, l2) = (fit.l2_path.first()?.0, fit.l2_path.last()?.0, fit.l2);
     let edge = first < last && (l2 <= first || l2 >= last);
     edge.then(|| Warning::L2AtGridEdge { objective: objective.name.clone(), l2, largest: l2 >= last })
 }
@@ -441,7 +441,7 @@ mod tests {
     #[test]
     fn a_penalty_at_either_edge_of_the_grid() {
         for (l2, expected) in [(0.01, Some(false)), (10.0, None), (1e4, Some(true))] {
-            let found = after(|objective| objective.l2 = l2);
+            let found = after(|objective| objective.fit.iter_mut().for_each(|fit| fit.l2 = l2));
             let largest = found.iter().map(|one| matches!(one, Warning::L2AtGridEdge { largest: true, .. })).next();
             assert_eq!(largest, expected, "{l2}");
         }

@@ -1,25 +1,33 @@
 //! One head per objective: fit, temperature, normalizer, scores of every item, and the bag-of-words twin.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use rayon::prelude::*;
 
 use crate::calibrate::fit_temperature;
-use crate::config::{Config, ObjectiveConfig};
+use crate::config::{Config, HeadConfig, HeadKind, ObjectiveConfig};
 use crate::data::{Dataset, Item, ObjectivePairs, Pair, Split};
 use crate::ensemble::{ObjectiveScore, Scorer};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result, did_you_mean, quote};
 use crate::features::{Features, bag_of_words};
+use crate::files;
 use crate::head::{Comparison, Fit, FitSettings, LinearHead, fit};
 use crate::normalize::Normalizer;
 use crate::progress::Progress;
 use crate::registry::StoredHead;
 
+/// Penalties and folds of the bag-of-words twin of a head that is not trained itself.
+const BASELINE_GRID: [f64; 6] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5];
+const BASELINE_FOLDS: usize = 5;
+
 /// A head with everything learned for it.
 pub struct TrainedHead {
-    /// The fit and how it was reached.
-    pub fit: Fit,
+    /// The head on the whole feature vector.
+    pub head: LinearHead,
+    /// How it was reached; `None` for a checkpoint's own head.
+    pub fit: Option<Fit>,
     /// The calibration temperature.
     pub temperature: f64,
     /// Calibrated to normalized scores.
@@ -35,7 +43,9 @@ pub struct TrainedHead {
 impl TrainedHead {
     /// How the fit went, in one line.
     fn describe(&self) -> String {
-        let Fit { standardised_weights, l2, gradient_norm, iterations, .. } = &self.fit;
+        let Some(Fit { standardised_weights, l2, gradient_norm, iterations, .. }) = &self.fit else {
+            return format!("the checkpoint's own score head, temperature {:.3}", self.temperature);
+        };
         format!(
             "head of {} weights, l2 {l2}, gradient norm {gradient_norm:.1e} after {iterations} Newton steps, \
              temperature {:.3}, fitted in {:.2} s",
@@ -47,7 +57,7 @@ impl TrainedHead {
 
     /// What the registry keeps.
     pub fn stored(&self) -> StoredHead {
-        let LinearHead { weights, bias } = self.fit.head.clone();
+        let LinearHead { weights, bias } = self.head.clone();
         StoredHead { weights, bias, temperature: self.temperature }
     }
 }
@@ -65,14 +75,14 @@ pub(super) fn items_of(pairs: &[Pair], split: Split) -> Vec<usize> {
 pub(super) fn fit_all(
     config: &Config,
     dataset: &Dataset,
-    features: &Features,
+    columns: &Columns<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<TrainedHead>> {
     let objectives: Vec<_> = config.objectives.iter().zip(&dataset.objectives).collect();
     let heads = || -> Result<Vec<TrainedHead>> {
         let fit = |(objective, pairs): &(&ObjectiveConfig, &ObjectivePairs)| {
             progress.start(&objective.name, pairs.pairs.len() as u64);
-            let head = fit_one(objective, pairs, features).map_err(|error| named(error, objective))?;
+            let head = fit_one(objective, pairs, columns).map_err(|error| named(error, objective))?;
             progress.finish(&head.describe());
             Ok(head)
         };
@@ -80,7 +90,8 @@ pub(super) fn fit_all(
     };
     let baselines = || -> Result<Vec<Vec<f64>>> {
         let fit = |(objective, pairs): &(&ObjectiveConfig, &ObjectivePairs)| {
-            bag_of_words_scores(&dataset.items, pairs, &settings(objective)).map_err(|error| named(error, objective))
+            bag_of_words_scores(&dataset.items, pairs, &baseline_settings(objective))
+                .map_err(|error| named(error, objective))
         };
         objectives.par_iter().map(fit).collect()
     };
@@ -89,8 +100,18 @@ pub(super) fn fit_all(
     Ok(heads?.into_iter().zip(baselines?).map(complete).collect())
 }
 
-fn settings(objective: &ObjectiveConfig) -> FitSettings {
-    FitSettings { l2: objective.head.l2, l2_grid: objective.head.l2_grid.clone(), folds: objective.head.folds }
+/// How a trained head is fitted.
+fn settings(head: &HeadConfig) -> FitSettings {
+    FitSettings { l2: head.l2, l2_grid: head.l2_grid.clone(), folds: head.folds }
+}
+
+/// The words are fitted with a penalty of their own: one that the user fixed for the backbone's features would
+/// handicap them.
+fn baseline_settings(objective: &ObjectiveConfig) -> FitSettings {
+    match &objective.head {
+        HeadKind::Linear(head) => FitSettings { l2: None, ..settings(head) },
+        HeadKind::Pretrained(_) => FitSettings { l2: None, l2_grid: BASELINE_GRID.to_vec(), folds: BASELINE_FOLDS },
+    }
 }
 
 fn named(error: Error, objective: &ObjectiveConfig) -> Error {
@@ -105,19 +126,104 @@ fn named(error: Error, objective: &ObjectiveConfig) -> Error {
     }
 }
 
+/// The feature columns: the pooled states, on which heads are trained, then the checkpoint's own scores.
+pub(super) struct Columns<'a> {
+    features: &'a Features,
+    /// The pooled states alone.
+    pooled: Cow<'a, Features>,
+    labels: &'a [String],
+}
+
+impl<'a> Columns<'a> {
+    /// `labels` name the last columns of `features`.
+    pub(super) fn new(features: &'a Features, labels: &'a [String]) -> Self {
+        let pooled = match labels.len() {
+            0 => Cow::Borrowed(features),
+            count => Cow::Owned(features.first_columns(features.width() - count)),
+        };
+        Self { features, pooled, labels }
+    }
+
+    /// A head that gives one label's score as it is.
+    fn pretrained(&self, objective: &ObjectiveConfig, label: Option<&str>) -> Result<LinearHead> {
+        let index = label_index(objective, label, self.labels).map_err(|fault| Error::Model(vec![fault]))?;
+        let mut weights = vec![0.0; self.features.width()];
+        weights[self.pooled.width() + index] = 1.0;
+        Ok(LinearHead { weights, bias: 0.0 })
+    }
+
+    /// The fit of a head on one split of the pairs.
+    pub(super) fn fit(&self, head: &HeadConfig, pairs: &[Pair]) -> Result<Fit> {
+        fit(&self.pooled, &comparisons(pairs, Split::Train), &settings(head))
+    }
+
+    /// The scores of every item by a head on the pooled states.
+    pub(super) fn pooled_scores(&self, head: &LinearHead) -> Vec<f64> {
+        (0..self.pooled.rows()).map(|row| head.score(self.pooled.row(row))).collect()
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        (0..self.features.rows()).map(|row| self.features.row(row))
+    }
+}
+
+/// Checks before the hours of embedding that every label a config names is one of the checkpoint's `labels`.
+///
+/// # Errors
+/// [`Error::Model`] with every label that is not.
+pub(super) fn check_labels(config: &Config, labels: &[String]) -> Result<()> {
+    let unknown = |objective: &ObjectiveConfig| match &objective.head {
+        HeadKind::Pretrained(label) => label_index(objective, label.as_deref(), labels).err(),
+        HeadKind::Linear(_) => None,
+    };
+    let faults: Vec<Fault> = config.objectives.iter().filter_map(unknown).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::Model(faults)) }
+}
+
+/// Which of the checkpoint's labels, by name or number, an objective takes; the only one if it names none.
+fn label_index(objective: &ObjectiveConfig, label: Option<&str>, labels: &[String]) -> Result<usize, Fault> {
+    let found = match label {
+        None if labels.len() == 1 => Some(0),
+        None => None,
+        Some(label) => labels.iter().position(|known| known == label).or_else(|| label.parse().ok()),
+    };
+    found.filter(|index| *index < labels.len()).ok_or_else(|| {
+        let found = label.map_or_else(
+            || format!("the checkpoint's score head has {} labels, and none is named", labels.len()),
+            |label| format!("the checkpoint's score head has no label {}", quote(label)),
+        );
+        let known: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let near = label.and_then(|label| did_you_mean(label, &known));
+        let help = near.map_or_else(
+            || "name one of them: head: {pretrained: LABEL}".to_owned(),
+            |near| format!("did you mean {}?", quote(near)),
+        );
+        let place = format!("{}: head.pretrained", files::shown(&objective.file));
+        Fault::new(place, found).accepts(labels.join(", ")).help(help)
+    })
+}
+
 /// The head without its baseline, which is fitted beside it.
-fn fit_one(objective: &ObjectiveConfig, pairs: &ObjectivePairs, features: &Features) -> Result<TrainedHead> {
+fn fit_one(objective: &ObjectiveConfig, pairs: &ObjectivePairs, columns: &Columns<'_>) -> Result<TrainedHead> {
     let started = Instant::now();
-    let fitted = fit(features, &comparisons(&pairs.pairs, Split::Train), &settings(objective))?;
-    let uncalibrated: Vec<f64> = (0..features.rows()).map(|row| fitted.head.score(features.row(row))).collect();
+    let (head, fit) = match &objective.head {
+        HeadKind::Pretrained(label) => (columns.pretrained(objective, label.as_deref())?, None),
+        HeadKind::Linear(settings) => {
+            let fit = columns.fit(settings, &pairs.pairs)?;
+            let mut head = fit.head.clone();
+            head.weights.resize(columns.features.width(), 0.0);
+            (head, Some(fit))
+        }
+    };
+    let uncalibrated: Vec<f64> = columns.rows().map(|row| head.score(row)).collect();
     let temperature = temperature(&pairs.pairs, &uncalibrated)?;
     let references: Vec<f64> =
         items_of(&pairs.pairs, Split::Calibration).into_iter().map(|item| uncalibrated[item] / temperature).collect();
     let normalizer = Normalizer::fit(objective.normalizer, &references)?;
-    let scorer = Scorer::new(fitted.head.clone(), temperature, normalizer.clone());
-    let scores = (0..features.rows()).map(|row| scorer.score(features.row(row))).collect();
+    let scorer = Scorer::new(head.clone(), temperature, normalizer.clone());
+    let scores = columns.rows().map(|row| scorer.score(row)).collect();
     let seconds = started.elapsed().as_secs_f64();
-    Ok(TrainedHead { fit: fitted, temperature, normalizer, scores, baseline: Vec::new(), seconds })
+    Ok(TrainedHead { head, fit, temperature, normalizer, scores, baseline: Vec::new(), seconds })
 }
 
 fn temperature(pairs: &[Pair], scores: &[f64]) -> Result<f64> {
@@ -140,6 +246,8 @@ fn comparisons(pairs: &[Pair], split: Split) -> Vec<Comparison> {
             rejected: pair.rejected,
             preference: pair.preference,
             group: group(pair),
+            margin: pair.margin,
+            weight: pair.weight,
         })
         .collect()
 }
@@ -151,8 +259,6 @@ fn bag_of_words_scores(items: &[Item], pairs: &ObjectivePairs, settings: &FitSet
         // No word stands in enough training responses: the baseline knows nothing and ties everywhere.
         return Ok(vec![0.0; items.len()]);
     }
-    // A penalty that the user fixed for the backbone's features would handicap the words.
-    let training = comparisons(&pairs.pairs, Split::Train);
-    let fitted = fit(&words, &training, &FitSettings { l2: None, ..settings.clone() })?;
+    let fitted = fit(&words, &comparisons(&pairs.pairs, Split::Train), settings)?;
     Ok((0..words.rows()).map(|row| fitted.head.score(words.row(row))).collect())
 }

@@ -1,24 +1,27 @@
 //! The main job, one verb per line: data → features → heads → registry → report.
 
 mod fit;
+mod search;
 mod summarise;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use fit::Columns;
 pub use fit::TrainedHead;
 
 use crate::backbone::Backbone;
 use crate::combine::combine;
-use crate::config::Config;
+use crate::config::{Config, ModelPlace};
+use crate::conversation::Item;
 use crate::data::{self, Dataset};
 use crate::ensemble::golden_messages;
 use crate::error::{Error, Fault, Result};
-use crate::features::{Counts, Extractor, Features, Store, count_cached, embed};
+use crate::features::{Counts, Extractor, Features, count_cached, embed};
 use crate::files;
 use crate::progress::Progress;
-use crate::registry::{self, BackboneEntry, FORMAT, Golden, Manifest, ObjectiveEntry, Quality};
+use crate::registry::{self, BackboneEntry, FORMAT, Golden, Manifest, ObjectiveEntry, PlaceEntry, Quality};
 use crate::report::{ObjectiveSummary, RunSummary, write_report};
 
 /// Texts whose ids and scores are recorded in the registry.
@@ -50,12 +53,17 @@ pub fn train_all(config: &Config, threads: usize, progress: &dyn Progress) -> Re
     probe_outputs(config)?;
     let dataset = read(config, progress)?;
     clock.lap("data");
-    let backbone = Backbone::open(&config.backbone)?;
-    let (features, counts) = featurize(config, &backbone, &dataset, threads, progress)?;
+    let backbone = open_backbone(config, progress)?;
+    let (features, counts) = featurize(config, &backbone, &dataset.items, threads, progress)?;
     clock.lap("features");
-    let heads = fit_on_threads(config, &dataset, &features, threads, progress)?;
+    let workers = workers(threads)?;
+    let found = workers.install(|| search::search(config, &dataset, &backbone, &features, progress))?;
+    let (backbone, features) = (backbone.keep(found.chosen), &features[found.chosen]);
+    clock.lap("readouts");
+    let columns = Columns::new(features, backbone.labels());
+    let heads = workers.install(|| fit::fit_all(config, &dataset, &columns, progress))?;
     clock.lap("heads");
-    let summary = summarise::summarise(config, &backbone, &dataset, &heads, counts);
+    let summary = summarise::summarise(config, &backbone, &dataset, &heads, (counts, found));
     publish(config, &backbone, &dataset, &heads, &summary)?;
     clock.lap("registry");
     progress.start("report", 1);
@@ -80,11 +88,33 @@ pub struct Plan {
 ///
 /// # Errors
 /// As [`train_all`] before its embedding pass.
-pub fn plan(config: &Config, progress: &dyn Progress) -> Result<Plan> {
+pub fn plan(config: &Config, threads: usize, progress: &dyn Progress) -> Result<Plan> {
     let dataset = read(config, progress)?;
-    let backbone = Backbone::open(&config.backbone)?;
-    let cached = count_cached(&backbone, &dataset.items, &store(config, &backbone))?;
+    let backbone = open_backbone(config, progress)?;
+    let cached = count_cached(&Extractor::new(&backbone, threads)?, &dataset.items, &config.output.cache)?;
     Ok(Plan { dataset, backbone, cached })
+}
+
+/// Embeds every text of a run into the feature cache; trains nothing.
+///
+/// # Errors
+/// As [`train_all`] up to its embedding pass.
+pub fn embed_all(config: &Config, threads: usize, progress: &dyn Progress) -> Result<(Backbone, Counts)> {
+    files::probe_writable(&config.output.cache)?;
+    let dataset = read(config, progress)?;
+    let backbone = open_backbone(config, progress)?;
+    let (_, counts) = featurize(config, &backbone, &dataset.items, threads, progress)?;
+    Ok((backbone, counts))
+}
+
+/// Opens the backbone of a run and finds the labels of its score head that the objectives name.
+///
+/// # Errors
+/// As [`Backbone::open`], and [`Error::Model`] naming every label that the checkpoint does not have.
+pub fn open_backbone(config: &Config, progress: &dyn Progress) -> Result<Backbone> {
+    let backbone = Backbone::open_showing(&config.backbone, progress)?;
+    fit::check_labels(config, backbone.labels())?;
+    Ok(backbone)
 }
 
 struct Clock {
@@ -118,34 +148,20 @@ fn read(config: &Config, progress: &dyn Progress) -> Result<Dataset> {
     Ok(dataset)
 }
 
-fn store(config: &Config, backbone: &Backbone) -> Store {
-    Store::new(&config.output.cache, backbone.fingerprint(), backbone.width())
-}
-
 fn featurize(
     config: &Config,
     backbone: &Backbone,
-    dataset: &Dataset,
+    items: &[Item],
     threads: usize,
     progress: &dyn Progress,
-) -> Result<(Features, Counts)> {
-    let extractor = Extractor::new(backbone, threads)?;
-    embed(&extractor, &dataset.items, &store(config, backbone), progress)
+) -> Result<(Vec<Features>, Counts)> {
+    embed(&Extractor::new(backbone, threads)?, items, &config.output.cache, progress)
 }
 
-/// Fits inside a pool of `threads`, which decides speed only: all sums have a fixed order.
-fn fit_on_threads(
-    config: &Config,
-    dataset: &Dataset,
-    features: &Features,
-    threads: usize,
-    progress: &dyn Progress,
-) -> Result<Vec<TrainedHead>> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| Error::Io(vec![Fault::new("--threads", error)]))?;
-    pool.install(|| fit::fit_all(config, dataset, features, progress))
+/// A pool of `threads` to fit in, which decides speed only: all sums have a fixed order.
+fn workers(threads: usize) -> Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| Error::Io(vec![Fault::new("--threads", error)]))
 }
 
 fn publish(
@@ -161,22 +177,37 @@ fn publish(
         format: FORMAT,
         created_by: summary.created_by.clone(),
         name: config.name.clone(),
-        backbone: BackboneEntry {
-            path: files::relative(&config.output.registry, backbone.path()).display().to_string(),
-            fingerprint: backbone.fingerprint().to_string(),
-            architecture: backbone.architecture().to_owned(),
-            pooling: config.backbone.pooling,
-            layers: config.backbone.layers.clone(),
-            max_tokens: config.backbone.max_tokens,
-            width: backbone.width(),
-            template: "plain".to_owned(),
-        },
+        backbone: backbone_entry(config, backbone),
         rule: config.rule,
         objectives: objectives.collect(),
         golden: golden(config, backbone, dataset, heads)?,
     };
     let stored: Vec<_> = heads.iter().map(TrainedHead::stored).collect();
     registry::publish(&config.output.registry, manifest, &stored)
+}
+
+fn backbone_entry(config: &Config, backbone: &Backbone) -> BackboneEntry {
+    let readout = backbone.readout();
+    let (template, template_digest) = backbone.template();
+    BackboneEntry {
+        place: match backbone.place() {
+            ModelPlace::Disk(path) => {
+                PlaceEntry::Path(files::relative(&config.output.registry, path).display().to_string())
+            }
+            ModelPlace::Hub { repository, revision } => {
+                PlaceEntry::Hub { repository: repository.clone(), revision: revision.clone() }
+            }
+        },
+        fingerprint: backbone.fingerprint().to_string(),
+        architecture: backbone.architecture().to_owned(),
+        pooling: readout.pooling,
+        layers: readout.layers.clone(),
+        max_tokens: backbone.max_tokens(),
+        width: backbone.width(readout),
+        labels: backbone.labels().to_vec(),
+        template: template.to_owned(),
+        template_digest: template_digest.to_string(),
+    }
 }
 
 fn objective_entry(
@@ -205,8 +236,8 @@ fn objective_entry(
         head: String::new(),
         head_digest: String::new(),
         normalizer: head.normalizer.clone(),
-        l2: head.fit.l2,
-        gradient_norm: head.fit.gradient_norm,
+        l2: head.fit.as_ref().map(|fit| fit.l2),
+        gradient_norm: head.fit.as_ref().map(|fit| fit.gradient_norm),
         labels: summary.labels.clone(),
         data,
         quality,
@@ -221,7 +252,7 @@ fn golden(config: &Config, backbone: &Backbone, dataset: &Dataset, heads: &[Trai
     chosen
         .map(|index| {
             let item = &dataset.items[index];
-            let encoded = backbone.encode(&data::render_prompt(&item.prompt), &item.response)?;
+            let encoded = backbone.encode(&backbone.render(&item.prompt, &item.response)?)?;
             let normalized: Vec<f64> = heads.iter().map(|head| head.scores[index].normalized).collect();
             Ok(Golden {
                 messages: golden_messages(item),

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::TrainedHead;
 use super::fit::items_of;
+use super::search::Search;
 use crate::backbone::Backbone;
 use crate::combine::combine;
-use crate::config::{Config, ObjectiveConfig};
+use crate::config::{Config, ModelPlace, ObjectiveConfig};
 use crate::data::{Audit, Dataset, Item, ObjectivePairs, Pair, Split};
 use crate::evaluate::{
     Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability, spearman,
@@ -14,7 +15,7 @@ use crate::evaluate::{
 use crate::features::Counts;
 use crate::files;
 use crate::report::{
-    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, GroupAccuracy, LONGER_WINS,
+    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, FitSummary, GroupAccuracy, LONGER_WINS,
     ObjectiveSummary, RunSummary, SHORTER_WINS, SplitSize,
 };
 
@@ -26,7 +27,7 @@ pub(super) fn summarise(
     backbone: &Backbone,
     dataset: &Dataset,
     heads: &[TrainedHead],
-    counts: Counts,
+    (counts, search): (Counts, Search),
 ) -> RunSummary {
     let test_items: Vec<usize> = dataset
         .objectives
@@ -43,7 +44,8 @@ pub(super) fn summarise(
     RunSummary {
         name: config.name.clone(),
         created_by: concat!("ensemble ", env!("CARGO_PKG_VERSION")).to_owned(),
-        backbone: backbone_summary(config, backbone, counts),
+        backbone: backbone_summary(backbone, counts),
+        readouts: search.table,
         objectives,
         combined: combined_summary(config, dataset, heads, &test_items),
         correlations: correlations(heads, &test_items),
@@ -57,16 +59,21 @@ fn next_command(config: &Config) -> String {
     format!("ensemble score --registry {} responses.jsonl", files::shown(&config.output.registry))
 }
 
-fn backbone_summary(config: &Config, backbone: &Backbone, counts: Counts) -> BackboneSummary {
-    let layers: Vec<String> = config.backbone.layers.iter().map(ToString::to_string).collect();
+fn backbone_summary(backbone: &Backbone, counts: Counts) -> BackboneSummary {
+    let readout = backbone.readout();
+    let layers: Vec<String> = readout.layers.iter().map(ToString::to_string).collect();
     BackboneSummary {
-        path: files::shown(backbone.path()),
+        path: match backbone.place() {
+            ModelPlace::Disk(path) => files::shown(path),
+            ModelPlace::Hub { repository, revision } => format!("{repository} at {revision}"),
+        },
         fingerprint: backbone.fingerprint().to_string(),
         architecture: backbone.architecture().to_owned(),
         layers: layers.join(", "),
-        pooling: word(&config.backbone.pooling),
-        width: backbone.width(),
-        max_tokens: config.backbone.max_tokens,
+        pooling: word(&readout.pooling),
+        template: backbone.template().0.to_owned(),
+        width: backbone.width(readout),
+        max_tokens: backbone.max_tokens(),
         texts: counts.texts,
         tokens: counts.tokens as usize,
         embedded: counts.embedded,
@@ -77,7 +84,7 @@ fn backbone_summary(config: &Config, backbone: &Backbone, counts: Counts) -> Bac
 }
 
 /// The word that stands for an enum's value in YAML.
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
@@ -114,10 +121,12 @@ fn objective_summary(
         train: split_size(&pairs.pairs, Split::Train),
         calibration: split_size(&pairs.pairs, Split::Calibration),
         test: split_size(&pairs.pairs, Split::Test),
-        l2: head.fit.l2,
-        l2_path: head.fit.l2_path.clone(),
-        gradient_norm: head.fit.gradient_norm,
-        iterations: head.fit.iterations,
+        fit: head.fit.as_ref().map(|fit| FitSummary {
+            l2: fit.l2,
+            l2_path: fit.l2_path.clone(),
+            gradient_norm: fit.gradient_norm,
+            iterations: fit.iterations,
+        }),
         temperature: head.temperature,
         accuracy: accuracy(&outcomes),
         baselines: baselines.into_iter().map(baseline).collect(),
@@ -139,7 +148,7 @@ fn words(item: &Item) -> f64 {
 }
 
 /// Margins of one split's pairs under `score`, with prompts numbered in order of appearance.
-fn outcomes(pairs: &[Pair], split: Split, score: &dyn Fn(usize) -> f64) -> Vec<Outcome> {
+pub(super) fn outcomes(pairs: &[Pair], split: Split, score: &dyn Fn(usize) -> f64) -> Vec<Outcome> {
     outcomes_where(pairs, &|pair| pair.split == split, score)
 }
 
