@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use safetensors::tensor::{Dtype, TensorView, serialize};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde_json::{Value, json};
 
 const WIDTH: usize = 16;
@@ -145,6 +145,17 @@ pub(crate) fn safetensors(tensors: &Tensors) -> Vec<u8> {
         (name.clone(), view)
     });
     serialize(views, None).expect("serializes")
+}
+
+/// The tensors of a `model.safetensors`.
+pub(crate) fn read(bytes: &[u8]) -> Tensors {
+    let tensors = SafeTensors::deserialize(bytes).expect("safetensors");
+    let stored = |view: TensorView<'_>| Stored {
+        dtype: view.dtype(),
+        shape: view.shape().to_vec(),
+        bytes: view.data().to_vec(),
+    };
+    tensors.tensors().into_iter().map(|(name, view)| (name, stored(view))).collect()
 }
 
 /// Numbers in -0.5..0.5 from a linear congruential generator (Knuth's MMIX constants).

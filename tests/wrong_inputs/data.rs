@@ -61,11 +61,6 @@ fn rows_of_several_faults_are_reported_at_once() {
 }
 
 #[test]
-fn an_array_in_place_of_lines() {
-    assert_snapshot!(pairs_file(serde_json::to_string_pretty(&pair_rows()).expect("JSON")));
-}
-
-#[test]
 fn objects_over_several_lines() {
     let rows: Vec<String> = pair_rows().iter().map(|row| format!("{row:#}\n")).collect();
     assert_snapshot!(pairs_file(rows.concat()));
@@ -106,13 +101,6 @@ fn a_parquet_file() {
 #[test]
 fn a_table_with_commas() {
     assert_snapshot!(pairs_file("prompt,chosen,rejected\nWhat is the answer?,good,bad\n"));
-}
-
-#[test]
-fn a_folder_in_place_of_a_file() {
-    let project = Project::new();
-    project.edit("objectives/safety.yaml", "data/pairs.jsonl", "data");
-    assert_snapshot!(project.refused(2, &TRAIN));
 }
 
 #[test]

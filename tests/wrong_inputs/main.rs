@@ -5,13 +5,25 @@
 //! finding, what is accepted, what to do.
 
 mod backbone;
+mod checkpoints;
 mod command_line;
 mod config;
+mod containers;
 mod data;
+mod decoders;
+mod encoders;
+mod export;
+mod families;
+mod formats;
 mod model;
+mod places;
+mod pretrained;
 mod project;
+mod readouts;
 mod registry;
 mod score;
+mod sources;
+mod templates;
 
 use project::{Project, TRAIN};
 

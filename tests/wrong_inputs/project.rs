@@ -140,6 +140,13 @@ impl Project {
         self.write(name, lines.join("\n"));
     }
 
+    /// Changes the object in a JSON file.
+    pub(crate) fn edit_json(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut value = serde_json::from_slice(&self.read(name)).expect("JSON");
+        change(&mut value);
+        self.write(name, value.to_string());
+    }
+
     pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.path(name)).expect("removes");
     }
@@ -153,6 +160,9 @@ impl Project {
             .env("COLUMNS", "100")
             .env_remove("ENSEMBLE_REGISTRY")
             .env_remove("ENSEMBLE_THREADS")
+            .envs([("HF_HOME", self.path("hub").as_os_str()), ("HF_HUB_OFFLINE", "1".as_ref())])
+            .env_remove("HF_HUB_CACHE")
+            .env_remove("HUGGINGFACE_HUB_CACHE")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

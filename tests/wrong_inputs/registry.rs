@@ -58,7 +58,7 @@ fn a_head_that_is_missing() {
 #[test]
 fn a_manifest_of_a_newer_format() {
     assert_snapshot!(manifest_with(|manifest| {
-        manifest["format"] = json!(2);
+        manifest["format"] = json!(3);
         manifest["created_by"] = json!("ensemble 9.0.0");
     }));
 }
@@ -83,14 +83,14 @@ fn a_manifest_with_unusable_numbers() {
 #[test]
 fn a_manifest_without_a_field() {
     let project = Project::trained();
-    project.write(MANIFEST, "{\n  \"format\": 1,\n  \"created_by\": \"ensemble 0.1.0\",\n  \"name\": \"run\"\n}\n");
+    project.write(MANIFEST, "{\n  \"format\": 2,\n  \"created_by\": \"ensemble 0.1.0\",\n  \"name\": \"run\"\n}\n");
     assert_snapshot!(project.refused(3, &VERIFY));
 }
 
 #[test]
 fn a_manifest_that_is_cut_short() {
     let project = Project::trained();
-    project.write(MANIFEST, "{\n  \"format\": 1,\n");
+    project.write(MANIFEST, "{\n  \"format\": 2,\n");
     assert_snapshot!(project.refused(3, &VERIFY));
 }
 
@@ -114,7 +114,8 @@ fn another_backbone() {
 #[test]
 fn a_backbone_that_moved() {
     let project = Project::trained();
-    let edited = manifest(&project, |manifest| manifest["backbone"]["path"] = json!("../../backbones/gone"));
+    let edited =
+        manifest(&project, |manifest| manifest["backbone"]["place"] = json!({ "path": "../../backbones/gone" }));
     project.write(MANIFEST, edited.to_string());
     assert_snapshot!(project.refused(2, &VERIFY));
 }

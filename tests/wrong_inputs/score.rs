@@ -62,9 +62,16 @@ fn a_line_that_is_not_utf_8() {
 }
 
 #[test]
-fn an_array_in_place_of_lines() {
-    let input = r#"[{"prompt": "What?", "response": "no"}]"#;
+fn an_array_that_is_not_closed() {
+    let input = r#"[{"prompt": "What?", "response": "no"}"#;
     assert_snapshot!(Project::trained().refused_with_input(2, &SCORE, input).errors);
+}
+
+#[test]
+fn a_table_without_responses() {
+    let project = Project::trained();
+    project.write("rows.csv", "prompt,reponse\nWhat?,42\n");
+    assert_snapshot!(project.refused(2, &[SCORE.as_slice(), &["rows.csv"]].concat()));
 }
 
 #[test]
