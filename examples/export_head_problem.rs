@@ -51,7 +51,7 @@ fn main() -> Result<()> {
             weight: 1.0,
         })
         .collect();
-    let settings = FitSettings { l2: Some(100.0), l2_grid: Vec::new(), folds: 2 };
+    let settings = FitSettings::with_l2(100.0);
     let fitted = fit(features, &training, &settings)?;
     let rows: Vec<f32> = (0..features.rows()).flat_map(|row| features.row(row).iter().copied()).collect();
     files::write_atomic(Path::new(output), &problem(&rows, features.width(), &training, &fitted)?)
@@ -63,7 +63,7 @@ fn problem(rows: &[f32], width: usize, training: &[Comparison], fitted: &Fit) ->
     let pairs: Vec<u8> = indices.flat_map(i64::to_le_bytes).collect();
     let doubles = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let (l2, weights, deviations) =
-        (doubles(&[fitted.l2]), doubles(&fitted.standardised_weights), doubles(&fitted.deviations));
+        (doubles(&[fitted.l2]), doubles(&fitted.standardised_weights), doubles(&fitted.posterior.standardiser.deviations));
     let tensors = [
         ("features", Dtype::F32, vec![rows.len() / width, width], &floats),
         ("pairs", Dtype::I64, vec![training.len(), 2], &pairs),

@@ -42,7 +42,7 @@ struct WeightedOptimum {
 
 /// A comparison in a group of its own, with a hard label and nothing special about it.
 fn plain(index: usize, chosen: usize, rejected: usize) -> Comparison {
-    Comparison { chosen, rejected, preference: 1.0, group: index as u64, margin: 0.0, weight: 1.0 }
+    Comparison { group: index as u64, ..Comparison::hard(chosen, rejected) }
 }
 
 fn fixture() -> (Features, Vec<Comparison>, Fixture) {
@@ -63,9 +63,9 @@ fn largest(values: impl Iterator<Item = f64>) -> f64 {
 fn weights_equal_scikit_learns() {
     let (features, comparisons, fixture) = fixture();
     for optimum in &fixture.fits {
-        let settings = FitSettings { l2: Some(optimum.l2), l2_grid: Vec::new(), folds: 2 };
+        let settings = FitSettings::with_l2(optimum.l2);
         let fitted = fit(&features, &comparisons, &settings).expect("convex");
-        let deviation = largest(fitted.deviations.iter().zip(&fixture.std).map(|(a, b)| a / b - 1.0));
+        let deviation = largest(fitted.posterior.standardiser.deviations.iter().zip(&fixture.std).map(|(a, b)| a / b - 1.0));
         assert!(deviation < 1e-12, "standard deviations differ by {deviation:e}");
         let theirs = &optimum.sklearn_weights;
         let difference = largest(fitted.standardised_weights.iter().zip(theirs).map(|(a, b)| a - b));
@@ -79,12 +79,12 @@ fn weights_equal_scikit_learns() {
 #[test]
 fn folded_weights_score_differences_like_standardised_ones() {
     let (features, comparisons, _) = fixture();
-    let settings = FitSettings { l2: Some(1.0), l2_grid: Vec::new(), folds: 2 };
+    let settings = FitSettings::with_l2(1.0);
     let fitted = fit(&features, &comparisons, &settings).expect("convex");
     for comparison in comparisons.iter().take(50) {
         let (a, b) = (features.row(comparison.chosen), features.row(comparison.rejected));
         let folded = fitted.head.score(a) - fitted.head.score(b);
-        let terms = fitted.standardised_weights.iter().zip(&fitted.deviations).enumerate();
+        let terms = fitted.standardised_weights.iter().zip(&fitted.posterior.standardiser.deviations).enumerate();
         let standardised: f64 =
             terms.map(|(column, (weight, deviation))| weight * f64::from(a[column] - b[column]) / deviation).sum();
         assert!((folded - standardised).abs() < 1e-5 * (1.0 + standardised.abs()));
@@ -94,7 +94,7 @@ fn folded_weights_score_differences_like_standardised_ones() {
 #[test]
 fn order_of_pairs_moves_the_optimum_by_rounding_only() {
     let (features, mut comparisons, _) = fixture();
-    let settings = FitSettings { l2: Some(10.0), l2_grid: Vec::new(), folds: 2 };
+    let settings = FitSettings::with_l2(10.0);
     let forwards = fit(&features, &comparisons, &settings).expect("convex");
     comparisons.reverse();
     let backwards = fit(&features, &comparisons, &settings).expect("convex");
@@ -108,7 +108,7 @@ fn a_constant_feature_gets_no_weight_and_no_nan() {
     // The second column differs by rounding noise only, as columns with a dead layer norm weight do.
     (0..40u8).for_each(|row| features.push(&[f32::from(row % 7), 0.25 + f32::from(row % 2) * 1e-9]));
     let comparisons: Vec<Comparison> = (0..20).map(|index| plain(index, index, index + 20)).collect();
-    let settings = FitSettings { l2: Some(1.0), l2_grid: Vec::new(), folds: 2 };
+    let settings = FitSettings::with_l2(1.0);
     let fitted = fit(&features, &comparisons, &settings).expect("convex");
     assert_eq!(fitted.head.weights[1], 0.0);
     assert!(fitted.head.weights[0].is_finite());
@@ -130,7 +130,7 @@ fn shares_weights_and_margins_lead_to_the_optima_of_scikit_learn_and_scipy() {
     for optimum in &weighted.fits {
         let references = [(false, &optimum.sklearn_without_margins), (true, &optimum.scipy_with_margins)];
         for (with_margins, theirs) in references {
-            let settings = FitSettings { l2: Some(optimum.l2), l2_grid: Vec::new(), folds: 2 };
+            let settings = FitSettings::with_l2(optimum.l2);
             let fitted = fit(&features, &labelled(with_margins), &settings).expect("convex");
             let difference = largest(fitted.standardised_weights.iter().zip(theirs).map(|(a, b)| a - b));
             let relative = difference / largest(theirs.iter().copied());
@@ -156,7 +156,7 @@ fn a_weight_of_k_is_k_copies() {
         .map(|(index, pair)| Comparison { weight: times(index) as f64, ..labelled((index, pair)) })
         .collect();
     for l2 in [0.1, 10.0] {
-        let settings = FitSettings { l2: Some(l2), l2_grid: Vec::new(), folds: 2 };
+        let settings = FitSettings::with_l2(l2);
         let [copied, weighted] =
             [&copies, &weighted].map(|comparisons| fit(&features, comparisons, &settings).expect("convex"));
         let pairs = copied.standardised_weights.iter().zip(&weighted.standardised_weights);

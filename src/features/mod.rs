@@ -11,6 +11,38 @@ pub use bag_of_words::bag_of_words;
 pub use extract::{Counts, Extractor, count_cached, embed};
 pub use store::{Row, Store};
 
+use crate::error::Result;
+
+/// Feature vectors by row, wherever they are kept.
+pub trait FeatureRows: Sync {
+    /// Rows.
+    fn rows(&self) -> usize;
+
+    /// Columns.
+    fn width(&self) -> usize;
+
+    /// Copies row `index` into `into`, `(width)`.
+    ///
+    /// # Errors
+    /// What reading it from disk reports.
+    fn copy_row(&self, index: usize, into: &mut [f32]) -> Result<()>;
+}
+
+impl FeatureRows for Features {
+    fn rows(&self) -> usize {
+        Features::rows(self)
+    }
+
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn copy_row(&self, index: usize, into: &mut [f32]) -> Result<()> {
+        into.copy_from_slice(self.row(index));
+        Ok(())
+    }
+}
+
 /// A matrix of feature vectors, one row per item: `(rows, width)`, f32.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Features {

@@ -28,6 +28,7 @@ pub(super) fn norm(vector: &[f64]) -> f64 {
 }
 
 /// A Cholesky factor L of a symmetric positive definite matrix, A = LLᵀ, row-major lower triangle.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cholesky {
     size: usize,
     lower: Vec<f64>,
@@ -86,14 +87,47 @@ impl Cholesky {
         Some(())
     }
 
-    /// Solves A x = b.
-    pub(super) fn solve(&self, right: &[f64]) -> Vec<f64> {
+    /// Rows.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The lower triangle row by row without the zeros, `(size · (size + 1) / 2)`.
+    pub(super) fn packed(&self) -> Vec<f64> {
+        (0..self.size).flat_map(|row| &self.lower[row * self.size..=row * self.size + row]).copied().collect()
+    }
+
+    /// The factor of a packed triangle; `None` when it has another length or a diagonal that is not positive.
+    pub(super) fn from_packed(size: usize, packed: &[f64]) -> Option<Self> {
+        if packed.len() != size * (size + 1) / 2 {
+            return None;
+        }
+        let mut lower = vec![0f64; size * size];
+        let mut rest = packed;
+        for row in 0..size {
+            let (line, after) = rest.split_at(row + 1);
+            lower[row * size..=row * size + row].copy_from_slice(line);
+            rest = after;
+        }
+        let sound = |row: usize| lower[row * size + row] > 0.0;
+        ((0..size).all(sound) && packed.iter().all(|value| value.is_finite())).then_some(Self { size, lower })
+    }
+
+    /// L⁻¹b; its squared length is bᵀA⁻¹b.
+    pub(super) fn solve_lower(&self, right: &[f64]) -> Vec<f64> {
         let size = self.size;
         let mut solution = right.to_vec();
         for row in 0..size {
             let line = &self.lower[row * size..=row * size + row];
             solution[row] = (solution[row] - dot(&line[..row], &solution[..row])) / line[row];
         }
+        solution
+    }
+
+    /// Solves A x = b.
+    pub(super) fn solve(&self, right: &[f64]) -> Vec<f64> {
+        let size = self.size;
+        let mut solution = self.solve_lower(right);
         for row in (0..size).rev() {
             let line = &self.lower[row * size..=row * size + row];
             solution[row] /= line[row];

@@ -1,22 +1,41 @@
-//! The linear reward head: r(x) = w·h(x) + b, fitted by Bradley-Terry to the exact optimum.
+//! The reward head: fitted on labels to the exact optimum, with what it does not know.
 //!
-//! Works on [`Features`] and index pairs; knows nothing of texts. All sums are f64 in a fixed order, so the same
-//! pairs give the same bits with any number of threads.
+//! Works on feature rows and indices; knows nothing of texts. All sums are f64 in a fixed order, so the same labels give
+//! the same bits with any number of threads.
 
-mod bradley_terry;
+mod centring;
+mod control;
 mod cross_validation;
+mod factor;
 mod lbfgs;
+mod leave_one_out;
+mod likelihood;
 mod linear_algebra;
 mod newton;
+mod novelty;
+mod plackett_luce;
+mod posterior;
+mod problem;
+mod regression;
+mod standardise;
 
-use std::collections::BTreeSet;
-
-pub use bradley_terry::Problem;
-pub use cross_validation::choose_l2;
-pub use newton::{Solution, minimise};
+pub use control::{Control, ControlMode, pair_rank_correlation, signed_ranks};
+pub use factor::{DenseFactor, Factor};
+pub use leave_one_out::{HeldOutPair, LeaveOut, influence, leave_one_out};
+pub use novelty::TrainingDistribution;
+pub use posterior::Posterior;
+pub use regression::{RatedRow, fit_ratings};
+pub use standardise::Standardiser;
 
 use crate::error::{Error, Fault, Result};
-use crate::features::Features;
+use crate::features::FeatureRows;
+use cross_validation::choose_l2;
+use lbfgs::Preconditioner;
+use likelihood::{Likelihood, is_tie};
+use linear_algebra::dot;
+use newton::Solution;
+use plackett_luce::{Order, Ranking};
+use problem::Problem;
 
 /// One comparison of two feature rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +55,37 @@ pub struct Comparison {
     pub weight: f64,
 }
 
+impl Comparison {
+    /// A hard label of weight 1 without a margin, in a group of its own row.
+    pub fn hard(chosen: usize, rejected: usize) -> Self {
+        Self { chosen, rejected, preference: 1.0, group: chosen as u64, margin: 0.0, weight: 1.0 }
+    }
+}
+
+/// What the labels of pairs are taken to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PairLoss {
+    /// Bradley-Terry; a tie is half a vote for each.
+    #[default]
+    BradleyTerry,
+    /// Davidson's model, with a fitted tie parameter.
+    Davidson,
+    /// Groups that are whole orders of three or more count as one ranking by Plackett–Luce, the rest by Bradley-Terry.
+    PlackettLuce,
+}
+
+/// Which way the optimum is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Solver {
+    /// Newton up to a few thousand columns with differences in memory, L-BFGS beyond.
+    #[default]
+    Automatic,
+    /// Full Newton steps.
+    Newton,
+    /// L-BFGS.
+    Lbfgs,
+}
+
 /// How to fit a head.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FitSettings {
@@ -45,6 +95,52 @@ pub struct FitSettings {
     pub l2_grid: Vec<f64>,
     /// Folds of the cross-validation.
     pub folds: usize,
+    /// The labels' model.
+    pub loss: PairLoss,
+    /// ε: a label p counts as (1 − ε)p + ε(1 − p); 0 for none.
+    pub label_smoothing: f64,
+    /// Weight of Σ c (r_chosen + r_rejected)², which keeps scores around zero (Eisenstein et al. 2023, arXiv 2312.09244;
+    /// TRL's key of the same name); 0 for none.
+    pub center_rewards_coefficient: f64,
+    /// What the head must not follow.
+    pub controls: Vec<Control>,
+    /// Which way the optimum is reached.
+    pub solver: Solver,
+    /// Differences are kept in memory up to this many bytes and made anew on every pass beyond.
+    pub memory: usize,
+}
+
+/// Most bytes of differences kept in memory by default: a million pairs of 256 columns.
+pub const DIFFERENCE_MEMORY: usize = 2 << 30;
+/// More columns than this are not solved by Newton's method: the Hessian's factor would cost more than it saves.
+const WIDEST_NEWTON: usize = 2048;
+/// L-BFGS goes on until the gradient is this small compared with its start.
+const TOLERANCE: f64 = 1e-10;
+
+impl FitSettings {
+    /// Plain Bradley-Terry with a fixed penalty.
+    pub fn with_l2(l2: f64) -> Self {
+        Self { l2: Some(l2), ..Self::choosing(Vec::new(), 2) }
+    }
+
+    /// Plain Bradley-Terry with a penalty chosen from `l2_grid` by cross-validation.
+    pub fn choosing(l2_grid: Vec<f64>, folds: usize) -> Self {
+        Self {
+            l2: None,
+            l2_grid,
+            folds,
+            loss: PairLoss::default(),
+            label_smoothing: 0.0,
+            center_rewards_coefficient: 0.0,
+            controls: Vec::new(),
+            solver: Solver::default(),
+            memory: DIFFERENCE_MEMORY,
+        }
+    }
+
+    fn likelihood(&self) -> Likelihood {
+        if self.loss == PairLoss::Davidson { Likelihood::Davidson } else { Likelihood::BradleyTerry }
+    }
 }
 
 /// A fitted linear head.
@@ -74,68 +170,162 @@ pub struct Fit {
     pub head: LinearHead,
     /// Weights on standardised features, which the penalty acts on.
     pub standardised_weights: Vec<f64>,
-    /// Population standard deviation of each feature over the training items; 0 marks a constant feature.
-    pub deviations: Vec<f64>,
     /// The L2 penalty used.
     pub l2: f64,
-    /// Cross-validated mean log-loss per candidate; empty for a fixed penalty.
+    /// Cross-validated mean loss per candidate; empty for a fixed penalty.
     pub l2_path: Vec<(f64, f64)>,
     /// Euclidean norm of the gradient at the solution.
     pub gradient_norm: f64,
-    /// Newton steps.
+    /// Steps of the solver.
     pub iterations: usize,
+    /// Davidson's θ = log ν: the log-odds of a tie against a win between equals, up to log 2.
+    pub tie_parameter: Option<f64>,
+    /// The ε that labels were smoothed by.
+    pub label_smoothing: f64,
+    /// What the head does not know.
+    pub posterior: Posterior,
+}
+
+impl Fit {
+    /// The share that a label counted as.
+    pub(crate) fn smoothed(&self, preference: f64) -> f64 {
+        smooth(preference, self.label_smoothing)
+    }
+}
+
+fn smooth(preference: f64, smoothing: f64) -> f64 {
+    if is_tie(preference) { preference } else { (1.0 - smoothing) * preference + smoothing * (1.0 - preference) }
 }
 
 /// Fits a head on `comparisons` of rows of `features`.
 ///
+/// Exchanging chosen and rejected in every comparison negates the weights bit for bit.
+///
 /// # Errors
-/// [`Error::Numeric`] when no feature varies or the optimum cannot be reached.
-pub fn fit(features: &Features, comparisons: &[Comparison], settings: &FitSettings) -> Result<Fit> {
-    let (means, deviations) = moments(features, comparisons);
-    if deviations.iter().all(|&deviation| deviation == 0.0) {
-        return Err(Error::Numeric(vec![
-            Fault::new("head", "no feature differs between the training items")
-                .help("the backbone gives the same vector for every text: check its weights, layers and pooling"),
-        ]));
-    }
-    let problem = Problem::new(features, comparisons, &deviations);
+/// [`Error::Numeric`] when no feature varies, the labels decide nothing or everything (see [`FitSettings::l2`]), or the
+/// optimum cannot be reached; what reading a row reports.
+pub fn fit(features: &dyn FeatureRows, comparisons: &[Comparison], settings: &FitSettings) -> Result<Fit> {
+    let comparisons = ordered(comparisons);
+    check_labels(&comparisons, settings.loss)?;
+    let mut standardiser = Standardiser::new(features, &comparisons)?;
+    standardiser.forbidden = control::forbidden(features, &standardiser, &settings.controls)?;
+    let (mut problem, middle) = problem(features, &comparisons, &standardiser, settings)?;
     let (l2, l2_path) = match settings.l2 {
         Some(l2) => (l2, Vec::new()),
-        None => choose_l2(&problem, comparisons, settings)?,
+        None => choose_l2(&problem, &settings.l2_grid, settings.folds)?,
     };
-    let Solution { weights: standardised_weights, gradient_norm, iterations } = minimise(&problem, l2)?;
-    let fold = |(weight, deviation): (&f64, &f64)| if *deviation == 0.0 { 0.0 } else { weight / deviation };
-    let weights: Vec<f64> = standardised_weights.iter().zip(&deviations).map(fold).collect();
-    let bias = -weights.iter().zip(&means).map(|(weight, mean)| weight * mean).sum::<f64>();
-    let head = LinearHead { weights, bias };
-    Ok(Fit { head, standardised_weights, deviations, l2, l2_path, gradient_norm, iterations })
+    problem.set_l2(l2);
+    let Solution { mut parameters, gradient_norm, iterations } = solve(&problem, settings.solver)?;
+    if l2 == 0.0 {
+        refuse_separation(&problem, &parameters)?;
+    }
+    let precision = posterior::precision(&problem, &parameters)?;
+    let tie_parameter = (parameters.len() > problem.width()).then(|| parameters.pop()).flatten();
+    let weights = standardiser.fold(&parameters);
+    let bias = -dot(&weights, &standardiser.means) - dot(&parameters, &middle);
+    drop(problem);
+    Ok(Fit {
+        head: LinearHead { weights, bias },
+        standardised_weights: parameters,
+        l2,
+        l2_path,
+        gradient_norm,
+        iterations,
+        tie_parameter,
+        label_smoothing: settings.label_smoothing,
+        posterior: Posterior { precision, standardiser },
+    })
 }
 
-/// Mean and population standard deviation of each column over the distinct rows that the comparisons use.
-///
-/// A deviation below a millionth of the column's size is set to 0: some encoders have output columns whose layer norm
-/// weight is about 1e-33, and dividing by their spread would blow rounding noise up to full size.
-fn moments(features: &Features, comparisons: &[Comparison]) -> (Vec<f64>, Vec<f64>) {
-    let used: BTreeSet<usize> =
-        comparisons.iter().flat_map(|comparison| [comparison.chosen, comparison.rejected]).collect();
-    let (count, width) = (used.len().max(1) as f64, features.width());
-    let (mut means, mut squares, mut sizes) = (vec![0f64; width], vec![0f64; width], vec![0f64; width]);
-    for &row in &used {
-        for (mean, value) in means.iter_mut().zip(features.row(row)) {
-            *mean += f64::from(*value) / count;
-        }
-    }
-    for &row in &used {
-        for (column, value) in features.row(row).iter().enumerate() {
-            let value = f64::from(*value);
-            squares[column] += (value - means[column]).powi(2) / count;
-            sizes[column] = sizes[column].max(value.abs());
-        }
-    }
-    let deviation = |(square, size): (&f64, &f64)| {
-        let deviation = square.sqrt();
-        if deviation > 1e-6 * size { deviation } else { 0.0 }
+/// The comparisons in an order in which exchanging the two sides of every one changes nothing.
+fn ordered(comparisons: &[Comparison]) -> Vec<Comparison> {
+    let mut ordered = comparisons.to_vec();
+    let key = |one: &Comparison| {
+        let labels = [one.preference, one.margin, one.weight].map(f64::to_bits);
+        (one.chosen.min(one.rejected), one.chosen.max(one.rejected), labels, one.chosen)
     };
-    let deviations = squares.iter().zip(&sizes).map(deviation).collect();
-    (means, deviations)
+    ordered.sort_by_key(key);
+    ordered
+}
+
+fn check_labels(comparisons: &[Comparison], loss: PairLoss) -> Result<()> {
+    let ties = comparisons.iter().filter(|comparison| is_tie(comparison.preference)).count();
+    let refused = |found: String, help: &str| Err(Error::Numeric(vec![Fault::new("head", found).help(help)]));
+    match (comparisons.len(), ties) {
+        (0, _) => refused("no training pair".to_owned(), "add training pairs"),
+        (all, ties) if ties == all => {
+            refused(format!("all {all} training pairs are ties: no preference information"), "add decided pairs")
+        }
+        (all, 0) if loss == PairLoss::Davidson => refused(
+            format!("none of the {all} training pairs is a tie, so Davidson's tie parameter is not decided"),
+            "use loss: bradley_terry, or keep the ties of the sources",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The problem with rankings, centring and soft control, and the middle of its pairs, which the bias takes off.
+fn problem<'a>(
+    features: &'a dyn FeatureRows,
+    comparisons: &[Comparison],
+    standardiser: &'a Standardiser,
+    settings: &FitSettings,
+) -> Result<(Problem<'a>, Vec<f64>)> {
+    let (orders, mut pairs) = match settings.loss {
+        PairLoss::PlackettLuce => plackett_luce::rankings(comparisons),
+        PairLoss::BradleyTerry | PairLoss::Davidson => (Vec::new(), comparisons.to_vec()),
+    };
+    for pair in &mut pairs {
+        pair.preference = smooth(pair.preference, settings.label_smoothing);
+    }
+    let mut problem = Problem::new(features, &pairs, standardiser, settings.likelihood(), settings.memory)?;
+    problem.rankings = orders.iter().map(|order| ranking(features, standardiser, order)).collect::<Result<_>>()?;
+    let mut middle = vec![0f64; features.width()];
+    if settings.center_rewards_coefficient > 0.0 {
+        let coefficient = settings.center_rewards_coefficient;
+        middle = centring::add(&mut problem.quadratic, features, standardiser, comparisons, coefficient)?;
+    }
+    let weight = problem.total_weight();
+    control::add_penalties(&mut problem.quadratic, features, standardiser, &settings.controls, weight)?;
+    Ok((problem, middle))
+}
+
+fn ranking(features: &dyn FeatureRows, standardiser: &Standardiser, order: &Order) -> Result<Ranking> {
+    let mut buffer = vec![0f32; features.width()];
+    let mut item = |row: &usize| {
+        features.copy_row(*row, &mut buffer)?;
+        Ok(standardiser.position(&buffer))
+    };
+    let items = order.rows.iter().map(&mut item).collect::<Result<_>>()?;
+    Ok(Ranking { items, weight: order.weight, group: order.group })
+}
+
+fn solve(problem: &Problem<'_>, solver: Solver) -> Result<Solution> {
+    let narrow = problem.dimension() <= WIDEST_NEWTON;
+    if solver == Solver::Newton || solver == Solver::Automatic && narrow && problem.is_kept() {
+        return newton::minimise(problem);
+    }
+    let preconditioner = if narrow {
+        Preconditioner::factor(&problem.curvature(&problem.start())?, problem, problem.l2)?
+    } else {
+        let diagonal = problem.diagonal_curvature()?;
+        Preconditioner::Diagonal(diagonal.iter().map(|value| (value + problem.l2).max(f64::MIN_POSITIVE)).collect())
+    };
+    lbfgs::minimise_from(problem, &preconditioner, problem.start(), TOLERANCE)
+}
+
+/// Without a penalty, labels that a direction predicts without exception have no optimum: the loss falls for ever as
+/// the weights grow (Albert & Anderson 1984).
+fn refuse_separation(problem: &Problem<'_>, parameters: &[f64]) -> Result<()> {
+    let predictions = problem.predictions(parameters)?;
+    let right = |(z, label): (&f64, &problem::Label)| label.preference == 1.0 && *z > 0.0;
+    if !predictions.iter().zip(problem.labels()).all(right) || predictions.is_empty() {
+        return Ok(());
+    }
+    let found = format!("all {} training pairs are ranked right by one direction, and l2 is 0", predictions.len());
+    Err(Error::Numeric(vec![
+        Fault::new("head", format!("{found}: the weights would grow without end"))
+            .accepts("l2 above 0 for labels that are perfectly separable")
+            .help("set head.l2 above 0, or head.l2: auto"),
+    ]))
 }

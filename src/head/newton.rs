@@ -1,43 +1,55 @@
 //! Full Newton steps to the optimum of the strictly convex loss.
 
-use super::bradley_terry::Problem;
 use super::linear_algebra::{Cholesky, add_scaled, dot, norm};
+use super::problem::Problem;
 use crate::error::{Error, Fault, Result};
 
 /// The optimum and how well it was reached.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Solution {
-    /// The minimiser, `(width)`.
-    pub weights: Vec<f64>,
+pub(super) struct Solution {
+    /// The minimiser, `(dimension)`.
+    pub(super) parameters: Vec<f64>,
     /// ‖∇L‖ at the minimiser.
-    pub gradient_norm: f64,
-    /// Newton steps taken.
-    pub iterations: usize,
+    pub(super) gradient_norm: f64,
+    /// Steps taken.
+    pub(super) iterations: usize,
 }
 
-/// Stop when the gradient is this small compared with the gradient at zero.
+/// Stop when the gradient is this small compared with the gradient at the start.
 const RELATIVE_TOLERANCE: f64 = 1e-12;
+/// What still counts as the optimum, where rounding stops the descent before.
+pub(super) const SMALL_ENOUGH: f64 = 1e-6;
 const MOST_ITERATIONS: usize = 200;
 
-/// Minimises the penalised Bradley-Terry loss by Newton's method with step halving.
+/// Minimises the penalised loss by Newton's method with step halving.
 ///
 /// # Errors
-/// [`Error::Numeric`] when the Hessian is not positive definite or the gradient stays above a millionth of its start.
-pub fn minimise(problem: &Problem, l2: f64) -> Result<Solution> {
-    let mut point = Point::at(problem, l2, vec![0f64; problem.width()]);
+/// [`Error::Numeric`] when the Hessian is not positive definite, the loss leaves the numbers, or the gradient stays
+/// above a millionth of its start.
+pub(super) fn minimise(problem: &Problem<'_>) -> Result<Solution> {
+    let mut point = Point::at(problem, problem.start())?;
     let start = norm(&point.gradient);
     let mut iterations = 0;
     while norm(&point.gradient) > RELATIVE_TOLERANCE * start && iterations < MOST_ITERATIONS {
-        let hessian = problem.hessian(&point.weights, l2)?;
-        let factor = Cholesky::new(&hessian, problem.width()).ok_or_else(|| not_convex(l2))?;
+        let hessian = problem.hessian(&point.parameters)?;
+        let factor = Cholesky::new(&hessian, problem.dimension()).ok_or_else(|| not_convex(problem.l2))?;
         let step = factor.solve(&point.gradient);
-        let Some(next) = halve_until_better(problem, l2, &point, &step) else { break };
+        let Some(next) = point.halve_until_better(problem, &step)? else { break };
         point = next;
         iterations += 1;
     }
     let gradient_norm = norm(&point.gradient);
-    if gradient_norm <= 1e-6 * start {
-        return Ok(Solution { weights: point.weights, gradient_norm, iterations });
+    accepted(gradient_norm, start, SMALL_ENOUGH)?;
+    Ok(Solution { parameters: point.parameters, gradient_norm, iterations })
+}
+
+/// Whether a gradient is at most `share` of its size at the start, small enough to call its point the optimum.
+///
+/// # Errors
+/// [`Error::Numeric`] when it is not.
+pub(super) fn accepted(gradient_norm: f64, start: f64, share: f64) -> Result<()> {
+    if gradient_norm <= share * start {
+        return Ok(());
     }
     Err(Error::Numeric(vec![
         Fault::new(
@@ -48,36 +60,49 @@ pub fn minimise(problem: &Problem, l2: f64) -> Result<Solution> {
     ]))
 }
 
-/// Weights with the loss and its gradient there.
-struct Point {
-    weights: Vec<f64>,
-    loss: f64,
-    gradient: Vec<f64>,
+/// Parameters with the loss and its gradient there.
+pub(super) struct Point {
+    pub(super) parameters: Vec<f64>,
+    pub(super) loss: f64,
+    pub(super) gradient: Vec<f64>,
 }
 
 impl Point {
-    fn at(problem: &Problem, l2: f64, weights: Vec<f64>) -> Self {
-        let (loss, gradient) = problem.loss_and_gradient(&weights, l2);
-        Self { weights, loss, gradient }
-    }
-}
-
-/// The first of the steps 1, ½, ¼ … that lowers the loss enough (Armijo), or, at rounding level, the gradient.
-fn halve_until_better(problem: &Problem, l2: f64, point: &Point, step: &[f64]) -> Option<Point> {
-    let slope = dot(&point.gradient, step);
-    let mut length = 1.0;
-    for _ in 0..40 {
-        let mut weights = point.weights.clone();
-        add_scaled(&mut weights, -length, step);
-        let next = Point::at(problem, l2, weights);
-        let enough = next.loss <= point.loss - 1e-4 * length * slope;
-        let level = (next.loss - point.loss).abs() <= 1e-12 * point.loss.abs();
-        if enough || level && norm(&next.gradient) < norm(&point.gradient) {
-            return Some(next);
+    /// The point at `parameters`.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] when loss or gradient is not finite there; what reading a row reports.
+    pub(super) fn at(problem: &Problem<'_>, parameters: Vec<f64>) -> Result<Self> {
+        let (loss, gradient) = problem.loss_and_gradient(&parameters)?;
+        if !loss.is_finite() || gradient.iter().any(|slope| !slope.is_finite()) {
+            return Err(Error::Numeric(vec![
+                Fault::new("head", "the loss is not a finite number").help("check margins and weights of the pairs"),
+            ]));
         }
-        length *= 0.5;
+        Ok(Self { parameters, loss, gradient })
     }
-    None
+
+    /// The first of the steps −1, −½, −¼ … along `step` that lowers the loss enough (Armijo), or, at rounding level,
+    /// the gradient.
+    ///
+    /// # Errors
+    /// As [`Point::at`].
+    pub(super) fn halve_until_better(&self, problem: &Problem<'_>, step: &[f64]) -> Result<Option<Self>> {
+        let slope = dot(&self.gradient, step);
+        let mut length = 1.0;
+        for _ in 0..40 {
+            let mut parameters = self.parameters.clone();
+            add_scaled(&mut parameters, -length, step);
+            let next = Self::at(problem, parameters)?;
+            let enough = next.loss <= self.loss - 1e-4 * length * slope;
+            let level = (next.loss - self.loss).abs() <= 1e-12 * self.loss.abs();
+            if enough || level && norm(&next.gradient) < norm(&self.gradient) {
+                return Ok(Some(next));
+            }
+            length *= 0.5;
+        }
+        Ok(None)
+    }
 }
 
 fn not_convex(l2: f64) -> Error {

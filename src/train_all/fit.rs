@@ -102,7 +102,7 @@ pub(super) fn fit_all(
 
 /// How a trained head is fitted.
 fn settings(head: &HeadConfig) -> FitSettings {
-    FitSettings { l2: head.l2, l2_grid: head.l2_grid.clone(), folds: head.folds }
+    FitSettings { l2: head.l2, ..FitSettings::choosing(head.l2_grid.clone(), head.folds) }
 }
 
 /// The words are fitted with a penalty of their own: one that the user fixed for the backbone's features would
@@ -110,7 +110,7 @@ fn settings(head: &HeadConfig) -> FitSettings {
 fn baseline_settings(objective: &ObjectiveConfig) -> FitSettings {
     match &objective.head {
         HeadKind::Linear(head) => FitSettings { l2: None, ..settings(head) },
-        HeadKind::Pretrained(_) => FitSettings { l2: None, l2_grid: BASELINE_GRID.to_vec(), folds: BASELINE_FOLDS },
+        HeadKind::Pretrained(_) => FitSettings::choosing(BASELINE_GRID.to_vec(), BASELINE_FOLDS),
     }
 }
 
@@ -154,7 +154,7 @@ impl<'a> Columns<'a> {
 
     /// The fit of a head on one split of the pairs.
     pub(super) fn fit(&self, head: &HeadConfig, pairs: &[Pair]) -> Result<Fit> {
-        fit(&self.pooled, &comparisons(pairs, Split::Train), &settings(head))
+        fit(self.pooled.as_ref(), &comparisons(pairs, Split::Train), &settings(head))
     }
 
     /// The scores of every item by a head on the pooled states.

@@ -1,0 +1,412 @@
+//! The training problem of a head: the loss of all labels with its gradient and Hessian.
+//!
+//! For pair i with standardised difference dᵢ, share pᵢ, margin mᵢ and weight cᵢ, let zᵢ = w·dᵢ − mᵢ. Then
+//! L(w) = Σᵢ cᵢ ℓ(zᵢ; pᵢ) + Σ rankings + ½ wᵀQw + λ/2 ‖w‖²
+//! with ℓ of [`Likelihood`] (Bradley & Terry 1952, as a reward-model loss: Christiano et al. 2017, arXiv 1706.03741; with
+//! a margin: Touvron et al. 2023, arXiv 2307.09288, equation 2; Davidson 1970) and rankings as in [`Ranking`]. Q holds
+//! quadratic penalties: centring and soft control. Davidson's θ is the last parameter and is not penalised.
+//!
+//! Differences are kept where they fit into memory; otherwise they are made anew, block by block, on every pass, from
+//! features in memory or on disk. Both give the same bits.
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+
+use super::Comparison;
+use super::likelihood::{Likelihood, Terms, is_tie};
+use super::linear_algebra::{add_scaled, dot};
+use super::plackett_luce::Ranking;
+use super::standardise::Standardiser;
+use crate::error::{Error, Fault, Result};
+use crate::features::FeatureRows;
+
+/// Rows handled as one block. Blocks are summed in order, so the result does not depend on the threads.
+const BLOCK_ROWS: usize = 512;
+/// The same where each block costs a matrix of its own.
+const PRODUCT_ROWS: usize = 8 * BLOCK_ROWS;
+/// Blocks whose gradients are held at a time.
+const BLOCKS_AT_ONCE: usize = 64;
+
+/// What a pair's labelers said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Label {
+    pub(super) preference: f64,
+    pub(super) margin: f64,
+    pub(super) weight: f64,
+    pub(super) group: u64,
+}
+
+/// Where the differences come from.
+#[derive(Clone)]
+enum Differences<'a> {
+    /// Row-major `(pairs, width)`.
+    Kept(Vec<f64>),
+    /// Made from the features of each pair's rows when they are needed.
+    Made { features: &'a dyn FeatureRows, standardiser: &'a Standardiser, rows: Vec<(usize, usize)> },
+}
+
+/// The differences of all pairs, their labels, rankings and penalties.
+#[derive(Clone)]
+pub(super) struct Problem<'a> {
+    width: usize,
+    differences: Differences<'a>,
+    labels: Vec<Label>,
+    likelihood: Likelihood,
+    pub(super) rankings: Vec<Ranking>,
+    /// Q, row-major `(width, width)`; empty for none.
+    pub(super) quadratic: Vec<f64>,
+    pub(super) l2: f64,
+}
+
+impl<'a> Problem<'a> {
+    /// The problem of `comparisons`; their differences are kept when they need at most `memory` bytes.
+    ///
+    /// # Errors
+    /// What reading a row reports.
+    pub(super) fn new(
+        features: &'a dyn FeatureRows,
+        comparisons: &[Comparison],
+        standardiser: &'a Standardiser,
+        likelihood: Likelihood,
+        memory: usize,
+    ) -> Result<Self> {
+        let width = features.width();
+        let rows: Vec<(usize, usize)> = comparisons.iter().map(|pair| (pair.chosen, pair.rejected)).collect();
+        let made = Differences::Made { features, standardiser, rows };
+        let label = |&Comparison { preference, margin, weight, group, .. }: &Comparison| Label {
+            preference,
+            margin,
+            weight,
+            group,
+        };
+        let labels: Vec<Label> = comparisons.iter().map(label).collect();
+        let (rankings, quadratic) = (Vec::new(), Vec::new());
+        let mut problem = Self { width, differences: made, labels, likelihood, rankings, quadratic, l2: 0.0 };
+        if comparisons.len().saturating_mul(width * size_of::<f64>()) <= memory {
+            let blocks = problem.map_blocks(BLOCK_ROWS, 0..problem.blocks(BLOCK_ROWS), |rows, _| rows.to_vec())?;
+            problem.differences = Differences::Kept(blocks.concat());
+        }
+        Ok(problem)
+    }
+
+    /// Whether the differences are kept in memory.
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self.differences, Differences::Kept(_))
+    }
+
+    /// The same problem with another penalty λ.
+    pub(super) fn set_l2(&mut self, l2: f64) {
+        self.l2 = l2;
+    }
+
+    /// The pairs and rankings whose group `keep` takes, in their order; Q is scaled to their share of the weight.
+    pub(super) fn subset(&self, keep: &dyn Fn(u64) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.labels.len()).filter(|&row| keep(self.labels[row].group)).collect();
+        let differences = match &self.differences {
+            Differences::Kept(all) => {
+                Differences::Kept(kept.iter().flat_map(|&row| self.row(all, row).iter().copied()).collect())
+            }
+            Differences::Made { features, standardiser, rows } => Differences::Made {
+                features: *features,
+                standardiser,
+                rows: kept.iter().map(|&row| rows[row]).collect(),
+            },
+        };
+        let mut subset = Self {
+            width: self.width,
+            differences,
+            labels: kept.iter().map(|&row| self.labels[row]).collect(),
+            likelihood: self.likelihood,
+            rankings: self.rankings.iter().filter(|ranking| keep(ranking.group)).cloned().collect(),
+            quadratic: Vec::new(),
+            l2: self.l2,
+        };
+        let share = subset.total_weight() / self.total_weight();
+        subset.quadratic = self.quadratic.iter().map(|value| share * value).collect();
+        subset
+    }
+
+    fn row<'b>(&self, differences: &'b [f64], row: usize) -> &'b [f64] {
+        &differences[row * self.width..(row + 1) * self.width]
+    }
+
+    /// Columns.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Parameters: the weights, and Davidson's θ.
+    pub(super) fn dimension(&self) -> usize {
+        self.width + usize::from(self.likelihood == Likelihood::Davidson)
+    }
+
+    /// Pairs.
+    pub(super) fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The pairs' labels.
+    pub(super) fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// Σ cᵢ over pairs, and over the choices of rankings.
+    pub(super) fn total_weight(&self) -> f64 {
+        let pairs: f64 = self.labels.iter().map(|label| label.weight).sum();
+        pairs + self.rankings.iter().map(|ranking| ranking.weight * (ranking.items.len() - 1) as f64).sum::<f64>()
+    }
+
+    /// Where a solver starts: no preference, and the tie parameter that fits the share of ties then.
+    pub(super) fn start(&self) -> Vec<f64> {
+        let mut start = vec![0f64; self.dimension()];
+        if self.likelihood == Likelihood::Davidson {
+            let weight = |tie: bool| {
+                let inside = self.labels.iter().filter(|label| is_tie(label.preference) == tie);
+                inside.map(|label| label.weight).sum::<f64>()
+            };
+            start[self.width] = libm::log(2.0 * weight(true) / weight(false));
+        }
+        start
+    }
+
+    /// Davidson's θ among `parameters`; 0 without one.
+    fn tie(&self, parameters: &[f64]) -> f64 {
+        parameters.get(self.width).copied().unwrap_or(0.0)
+    }
+
+    /// How many blocks of `size` rows there are.
+    fn blocks(&self, size: usize) -> usize {
+        self.labels.len().div_ceil(size)
+    }
+
+    /// `work` on the differences and labels of some blocks of `size` rows, in parallel; results in their order.
+    fn map_blocks<T: Send>(
+        &self,
+        size: usize,
+        blocks: std::ops::Range<usize>,
+        work: impl Fn(&[f64], &[Label]) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        blocks
+            .into_par_iter()
+            .map(|block| {
+                let (start, end) = (block * size, ((block + 1) * size).min(self.labels.len()));
+                let labels = &self.labels[start..end];
+                match &self.differences {
+                    Differences::Kept(all) => Ok(work(&all[start * self.width..end * self.width], labels)),
+                    Differences::Made { features, standardiser, rows } => {
+                        Ok(work(&make(*features, standardiser, &rows[start..end])?, labels))
+                    }
+                }
+            })
+            .collect()
+    }
+
+    /// Folds `work` over all blocks in their order, holding the results of a few at a time.
+    fn fold_blocks<T: Send>(
+        &self,
+        work: impl Fn(&[f64], &[Label]) -> T + Sync,
+        mut take: impl FnMut(T),
+    ) -> Result<()> {
+        let count = self.blocks(BLOCK_ROWS);
+        for first in (0..count).step_by(BLOCKS_AT_ONCE) {
+            let blocks = first..(first + BLOCKS_AT_ONCE).min(count);
+            self.map_blocks(BLOCK_ROWS, blocks, &work)?.into_iter().for_each(&mut take);
+        }
+        Ok(())
+    }
+
+    /// w·dᵢ of every pair, without margins.
+    pub(super) fn predictions(&self, weights: &[f64]) -> Result<Vec<f64>> {
+        let mut all = Vec::with_capacity(self.len());
+        let block = |rows: &[f64], _: &[Label]| {
+            rows.chunks_exact(self.width).map(|row| dot(&weights[..self.width], row)).collect::<Vec<f64>>()
+        };
+        self.fold_blocks(block, |part| all.extend(part))?;
+        Ok(all)
+    }
+
+    /// How badly the model predicts the labels: the weighted loss with all margins 0, without penalties.
+    ///
+    /// A margin asks of the training that strong preferences stand further apart; it is no part of the probability
+    /// that a difference of scores means, so what judges a fit leaves it out (as arXiv 2307.09288 does).
+    ///
+    /// # Errors
+    /// What reading a row reports.
+    pub(super) fn plain_loss(&self, parameters: &[f64]) -> Result<f64> {
+        let tie = self.tie(parameters);
+        let predictions = self.predictions(parameters)?;
+        let term = |(z, label): (&f64, &Label)| label.weight * self.likelihood.terms(*z, tie, label.preference).loss;
+        let pairs: f64 = predictions.iter().zip(&self.labels).map(term).sum();
+        let rankings: f64 = self.rankings.iter().map(|ranking| ranking.loss(&parameters[..self.width])).sum();
+        Ok(pairs + rankings)
+    }
+
+    /// L and ∇L.
+    ///
+    /// # Errors
+    /// What reading a row reports.
+    pub(super) fn loss_and_gradient(&self, parameters: &[f64]) -> Result<(f64, Vec<f64>)> {
+        let (weights, tie) = (&parameters[..self.width], self.tie(parameters));
+        let block = |rows: &[f64], labels: &[Label]| {
+            let (mut sum, mut gradient) = (0.0, vec![0f64; self.dimension()]);
+            let (along, beyond) = gradient.split_at_mut(self.width);
+            for (row, label) in rows.chunks_exact(self.width).zip(labels) {
+                let terms = self.terms(weights, tie, row, label);
+                sum += terms.loss;
+                add_scaled(along, terms.slope, row);
+                beyond.iter_mut().for_each(|slope| *slope += terms.tie_slope);
+            }
+            (sum, gradient)
+        };
+        let mut loss = 0.5 * self.l2 * dot(weights, weights);
+        let mut gradient: Vec<f64> = weights.iter().map(|weight| self.l2 * weight).collect();
+        gradient.resize(self.dimension(), 0.0);
+        if !self.quadratic.is_empty() {
+            let product: Vec<f64> = self.quadratic.chunks_exact(self.width).map(|row| dot(row, weights)).collect();
+            loss += 0.5 * dot(weights, &product);
+            add_scaled(&mut gradient, 1.0, &product);
+        }
+        self.fold_blocks(block, |(part_loss, part)| {
+            loss += part_loss;
+            add_scaled(&mut gradient, 1.0, &part);
+        })?;
+        for ranking in &self.rankings {
+            loss += ranking.add_loss_and_gradient(weights, &mut gradient[..self.width]);
+        }
+        Ok((loss, gradient))
+    }
+
+    /// One pair's weighted terms.
+    fn terms(&self, weights: &[f64], tie: f64, row: &[f64], label: &Label) -> Terms {
+        let terms = self.likelihood.terms(dot(weights, row) - label.margin, tie, label.preference);
+        Terms {
+            loss: label.weight * terms.loss,
+            slope: label.weight * terms.slope,
+            tie_slope: label.weight * terms.tie_slope,
+            curvature: label.weight * terms.curvature,
+            mixed_curvature: label.weight * terms.mixed_curvature,
+            tie_curvature: label.weight * terms.tie_curvature,
+        }
+    }
+
+    /// ∇²L, row-major `(dimension, dimension)`.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] when candle's matrix product fails; what reading a row reports.
+    pub(super) fn hessian(&self, parameters: &[f64]) -> Result<Vec<f64>> {
+        let mut hessian = self.curvature(parameters)?;
+        (0..self.width).for_each(|index| hessian[index * self.dimension() + index] += self.l2);
+        Ok(hessian)
+    }
+
+    /// ∇²L without the penalty λ.
+    ///
+    /// # Errors
+    /// As [`Problem::hessian`].
+    pub(super) fn curvature(&self, parameters: &[f64]) -> Result<Vec<f64>> {
+        let (width, dimension) = (self.width, self.dimension());
+        let (weights, tie) = (&parameters[..width], self.tie(parameters));
+        let block = |rows: &[f64], labels: &[Label]| {
+            let (mut mixed, mut both) = (vec![0f64; width], 0.0);
+            let mut scaled = Vec::with_capacity(rows.len());
+            for (row, label) in rows.chunks_exact(width).zip(labels) {
+                let terms = self.terms(weights, tie, row, label);
+                scaled.extend(row.iter().map(|value| terms.curvature * value));
+                if dimension > width {
+                    add_scaled(&mut mixed, terms.mixed_curvature, row);
+                    both += terms.tie_curvature;
+                }
+            }
+            transposed_product(rows, &scaled, width).map(|gram| (gram, mixed, both))
+        };
+        let (mut gram, mut mixed, mut both) = (vec![0f64; width * width], vec![0f64; width], 0.0);
+        let mut failed = None;
+        for index in 0..self.blocks(PRODUCT_ROWS) {
+            for part in self.map_blocks(PRODUCT_ROWS, index..index + 1, block)? {
+                match part {
+                    Ok((part, part_mixed, part_both)) => {
+                        add_scaled(&mut gram, 1.0, &part);
+                        add_scaled(&mut mixed, 1.0, &part_mixed);
+                        both += part_both;
+                    }
+                    Err(error) => failed = Some(error),
+                }
+            }
+        }
+        for ranking in &self.rankings {
+            let rows = ranking.hessian_rows(weights);
+            match transposed_product(&rows, &rows, width) {
+                Ok(part) => add_scaled(&mut gram, 1.0, &part),
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(Error::Numeric(vec![Fault::new("head", format!("the Hessian cannot be computed: {error}"))]));
+        }
+        if !self.quadratic.is_empty() {
+            add_scaled(&mut gram, 1.0, &self.quadratic);
+        }
+        Ok(if dimension > width { bordered(&gram, &mixed, both) } else { gram })
+    }
+}
+
+impl Problem<'_> {
+    /// The diagonal of the curvature at the start, for problems too wide for a matrix.
+    ///
+    /// # Errors
+    /// What reading a row reports.
+    pub(super) fn diagonal_curvature(&self) -> Result<Vec<f64>> {
+        let start = self.start();
+        let (weights, tie) = (&start[..self.width], self.tie(&start));
+        let block = |rows: &[f64], labels: &[Label]| {
+            let mut diagonal = vec![0f64; self.dimension()];
+            let (along, beyond) = diagonal.split_at_mut(self.width);
+            for (row, label) in rows.chunks_exact(self.width).zip(labels) {
+                let terms = self.terms(weights, tie, row, label);
+                along.iter_mut().zip(row).for_each(|(sum, value)| *sum += terms.curvature * value * value);
+                beyond.iter_mut().for_each(|sum| *sum += terms.tie_curvature);
+            }
+            diagonal
+        };
+        let mut diagonal = vec![0f64; self.dimension()];
+        self.fold_blocks(block, |part| add_scaled(&mut diagonal, 1.0, &part))?;
+        for ranking in &self.rankings {
+            for row in ranking.hessian_rows(weights).chunks_exact(self.width) {
+                diagonal.iter_mut().zip(row).for_each(|(sum, value)| *sum += value * value);
+            }
+        }
+        let corner = |index: usize| self.quadratic.get(index * self.width + index).copied().unwrap_or(0.0);
+        diagonal.iter_mut().take(self.width).enumerate().for_each(|(index, sum)| *sum += corner(index));
+        Ok(diagonal)
+    }
+}
+
+/// The matrix with one more row and column.
+fn bordered(matrix: &[f64], border: &[f64], corner: f64) -> Vec<f64> {
+    let rows = matrix.chunks_exact(border.len()).zip(border);
+    let mut larger: Vec<f64> = rows.flat_map(|(row, end)| row.iter().chain([end]).copied()).collect();
+    larger.extend(border);
+    larger.push(corner);
+    larger
+}
+
+/// Standardised differences of some pairs, row-major.
+fn make(features: &dyn FeatureRows, standardiser: &Standardiser, pairs: &[(usize, usize)]) -> Result<Vec<f64>> {
+    let width = features.width();
+    let (mut chosen, mut rejected) = (vec![0f32; width], vec![0f32; width]);
+    let mut differences = Vec::with_capacity(pairs.len() * width);
+    for &(left, right) in pairs {
+        features.copy_row(left, &mut chosen)?;
+        features.copy_row(right, &mut rejected)?;
+        differences.extend(standardiser.difference(&chosen, &rejected));
+    }
+    Ok(differences)
+}
+
+/// AᵀB of two row-major matrices with `width` columns.
+pub(super) fn transposed_product(left: &[f64], right: &[f64], width: usize) -> candle_core::Result<Vec<f64>> {
+    let rows = left.len() / width.max(1);
+    let left = Tensor::from_slice(left, (rows, width), &Device::Cpu)?;
+    let right = Tensor::from_slice(right, (rows, width), &Device::Cpu)?;
+    left.t()?.matmul(&right)?.flatten_all()?.to_vec1()
+}

@@ -1,0 +1,134 @@
+//! Standardised features: each column divided by its spread over the training items, and, where a head must not follow
+//! a probe (such as length), without the directions that would.
+
+use std::collections::BTreeSet;
+
+use super::Comparison;
+use super::linear_algebra::{add_scaled, dot};
+use crate::error::{Error, Fault, Result};
+use crate::features::FeatureRows;
+
+/// From features as they are to the coordinates in which the penalty acts: x = Q⊥ (h − mean) / deviation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standardiser {
+    /// Mean of each column over the training items.
+    pub means: Vec<f64>,
+    /// Population standard deviation of each column over the training items; 0 marks a constant column, which is
+    /// left out.
+    pub deviations: Vec<f64>,
+    /// Orthonormal directions that are taken out, each `(width)`; none unless the head is constrained.
+    pub forbidden: Vec<Vec<f64>>,
+}
+
+impl Standardiser {
+    /// Means and deviations over the rows that `comparisons` use.
+    ///
+    /// A deviation below a millionth of the column's size is set to 0: some encoders have output columns whose layer
+    /// norm weight is about 1e-33, and dividing by their spread would blow rounding noise up to full size.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] when a feature is not finite or none varies; what reading a row reports.
+    pub fn new(features: &dyn FeatureRows, comparisons: &[Comparison]) -> Result<Self> {
+        let used: BTreeSet<usize> =
+            comparisons.iter().flat_map(|comparison| [comparison.chosen, comparison.rejected]).collect();
+        Self::over(features, &used.into_iter().collect::<Vec<usize>>())
+    }
+
+    /// Means and deviations over the rows `used`, ascending.
+    ///
+    /// # Errors
+    /// As [`Standardiser::new`].
+    pub fn over(features: &dyn FeatureRows, used: &[usize]) -> Result<Self> {
+        let (count, width) = (used.len().max(1) as f64, features.width());
+        let (mut means, mut squares, mut sizes) = (vec![0f64; width], vec![0f64; width], vec![0f64; width]);
+        let mut buffer = vec![0f32; width];
+        for &row in used {
+            features.copy_row(row, &mut buffer)?;
+            if let Some(column) = buffer.iter().position(|value| !value.is_finite()) {
+                return Err(not_finite(row, column, buffer[column]));
+            }
+            for (mean, value) in means.iter_mut().zip(&buffer) {
+                *mean += f64::from(*value) / count;
+            }
+        }
+        for &row in used {
+            features.copy_row(row, &mut buffer)?;
+            for (column, value) in buffer.iter().enumerate() {
+                let value = f64::from(*value);
+                squares[column] += (value - means[column]).powi(2) / count;
+                sizes[column] = sizes[column].max(value.abs());
+            }
+        }
+        let deviation = |(square, size): (&f64, &f64)| {
+            let deviation = square.sqrt();
+            if deviation > 1e-6 * size { deviation } else { 0.0 }
+        };
+        let deviations: Vec<f64> = squares.iter().zip(&sizes).map(deviation).collect();
+        if deviations.iter().all(|&deviation| deviation == 0.0) {
+            return Err(Error::Numeric(vec![
+                Fault::new("head", "no feature differs between the training items")
+                    .help("the backbone gives the same vector for every text: check its weights, layers and pooling"),
+            ]));
+        }
+        Ok(Self { means, deviations, forbidden: Vec::new() })
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.deviations.len()
+    }
+
+    /// The columns that do not vary and get no weight.
+    pub fn constant_columns(&self) -> Vec<usize> {
+        (0..self.width()).filter(|&column| self.deviations[column] == 0.0).collect()
+    }
+
+    /// (left − right) / deviation, without the forbidden directions.
+    pub fn difference(&self, left: &[f32], right: &[f32]) -> Vec<f64> {
+        let pairs = left.iter().zip(right).zip(&self.deviations);
+        let divide = |((left, right), deviation): ((&f32, &f32), &f64)| {
+            if *deviation == 0.0 { 0.0 } else { (f64::from(*left) - f64::from(*right)) / deviation }
+        };
+        let mut difference: Vec<f64> = pairs.map(divide).collect();
+        self.project(&mut difference);
+        difference
+    }
+
+    /// (h − origin) / deviation, without the forbidden directions.
+    pub fn relative_to(&self, features: &[f32], origin: &[f64]) -> Vec<f64> {
+        let pairs = features.iter().zip(origin).zip(&self.deviations);
+        let divide = |((value, origin), deviation): ((&f32, &f64), &f64)| {
+            if *deviation == 0.0 { 0.0 } else { (f64::from(*value) - origin) / deviation }
+        };
+        let mut position: Vec<f64> = pairs.map(divide).collect();
+        self.project(&mut position);
+        position
+    }
+
+    /// (h − mean) / deviation, without the forbidden directions.
+    pub fn position(&self, features: &[f32]) -> Vec<f64> {
+        self.relative_to(features, &self.means)
+    }
+
+    /// Takes the forbidden directions out of a standardised vector.
+    pub fn project(&self, vector: &mut [f64]) {
+        for direction in &self.forbidden {
+            let share = dot(direction, vector);
+            add_scaled(vector, -share, direction);
+        }
+    }
+
+    /// Weights on the features as they are, from weights on standardised ones.
+    pub fn fold(&self, weights: &[f64]) -> Vec<f64> {
+        let fold = |(weight, deviation): (&f64, &f64)| if *deviation == 0.0 { 0.0 } else { weight / deviation };
+        weights.iter().zip(&self.deviations).map(fold).collect()
+    }
+}
+
+fn not_finite(row: usize, column: usize, value: f32) -> Error {
+    Error::Numeric(vec![
+        Fault::new("features", format!("{value} in column {column} of item {row}"))
+            .accepts("finite numbers")
+            .help("the backbone gives numbers that are not finite for this text: check its weights"),
+    ])
+}
