@@ -7,12 +7,14 @@ mod bradley_terry;
 mod cross_validation;
 mod lbfgs;
 mod linear_algebra;
+mod mlp;
 mod newton;
 
 use std::collections::BTreeSet;
 
 pub use bradley_terry::Problem;
 pub use cross_validation::choose_l2;
+pub use mlp::{MlpFit, MlpHead, MlpSettings, Stopped, fit_mlp};
 pub use newton::{Solution, minimise};
 
 use crate::error::{Error, Fault, Result};

@@ -1,0 +1,156 @@
+//! Gradient steps over mini-batches, with a look at every number that comes out.
+
+use candle_core::{Device, Tensor, Var};
+use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
+
+use super::network::{Batch, Network};
+use super::{MlpHead, MlpSettings};
+use crate::error::{Error, Fault, Result};
+use crate::features::Features;
+use crate::head::Comparison;
+use crate::random::Random;
+
+/// A training loss this many times the one at the start has left the region where steps help.
+const BLOWN_UP: f64 = 10.0;
+
+/// Comparisons that a message names.
+const NAMED: usize = 5;
+
+/// Mean and deviation of each feature over the training items; a deviation of 0 marks a constant feature.
+pub(super) struct Scale {
+    pub(super) means: Vec<f64>,
+    pub(super) deviations: Vec<f64>,
+}
+
+/// A network on its way.
+pub(super) struct Training<'a> {
+    features: &'a Features,
+    scale: &'a Scale,
+    network: Network,
+    optimizer: AdamW,
+    learning_rate: f64,
+    /// The loss of the first batch before any step, at least that of a head that always says 0.
+    start: Option<f64>,
+}
+
+impl<'a> Training<'a> {
+    /// A network with random weights.
+    pub(super) fn new(
+        features: &'a Features,
+        scale: &'a Scale,
+        settings: &MlpSettings,
+        random: &mut Random,
+    ) -> Result<Self> {
+        let MlpSettings { hidden, learning_rate, weight_decay, .. } = *settings;
+        let network = Network::new(features.width(), hidden, random).map_err(failed)?;
+        let parameters = ParamsAdamW { lr: learning_rate, weight_decay, ..ParamsAdamW::default() };
+        let optimizer = AdamW::new(network.variables(), parameters).map_err(failed)?;
+        Ok(Self { features, scale, network, optimizer, learning_rate, start: None })
+    }
+
+    /// One step for each batch of `order`.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] at the first loss or gradient that is no number, naming the batch, and for a training loss
+    /// far above that of the start.
+    pub(super) fn run_epoch(&mut self, epoch: usize, order: &[Comparison], batch_size: usize) -> Result<()> {
+        let (mut total, mut steps) = (0.0, 0);
+        for (index, comparisons) in order.chunks(batch_size).enumerate() {
+            let place = format!("head: epoch {epoch}, step {}", index + 1);
+            total += self.step(&place, comparisons)?;
+            steps += 1;
+        }
+        let (mean, start) = (total / f64::from(steps), self.start.unwrap_or(f64::INFINITY));
+        if mean <= BLOWN_UP * start {
+            return Ok(());
+        }
+        let found = format!("the training loss rose to {mean:.3} in epoch {epoch}, {start:.3} at the start");
+        Err(Error::Numeric(vec![Fault::new("head", found).help(self.smaller_steps())]))
+    }
+
+    /// One step down the gradient of the batch's loss; gives the loss before it.
+    fn step(&mut self, place: &str, comparisons: &[Comparison]) -> Result<f64> {
+        let batch = self.batch(comparisons).map_err(failed)?;
+        let losses = self.network.losses(&batch).map_err(failed)?;
+        let loss = (&losses * &batch.shares).and_then(|weighted| weighted.sum_all()).map_err(failed)?;
+        let value = loss.to_scalar::<f64>().map_err(failed)?;
+        if !value.is_finite() {
+            let losses = losses.to_vec1::<f64>().map_err(failed)?;
+            let culprits: Vec<Comparison> =
+                comparisons.iter().zip(&losses).filter(|(_, loss)| !loss.is_finite()).map(|(pair, _)| *pair).collect();
+            let named = if culprits.is_empty() { comparisons } else { &culprits };
+            return Err(self.no_number(place, &format!("the loss is {value}"), named));
+        }
+        let gradients = loss.backward().map_err(failed)?;
+        for variable in self.network.variables() {
+            let squares = gradients.get(&variable).map(|gradient| gradient.sqr()?.sum_all()?.to_scalar::<f64>());
+            let norm = squares.transpose().map_err(failed)?.unwrap_or(0.0).sqrt();
+            if !norm.is_finite() {
+                return Err(self.no_number(place, &format!("the gradient's norm is {norm}"), comparisons));
+            }
+        }
+        self.optimizer.step(&gradients).map_err(failed)?;
+        self.start = self.start.or(Some(value.max(std::f64::consts::LN_2)));
+        Ok(value)
+    }
+
+    fn batch(&self, comparisons: &[Comparison]) -> candle_core::Result<Batch> {
+        let width = self.features.width();
+        let mut items = Vec::with_capacity(2 * comparisons.len() * width);
+        let chosen = comparisons.iter().map(|comparison| comparison.chosen);
+        for row in chosen.chain(comparisons.iter().map(|comparison| comparison.rejected)) {
+            let columns = self.features.row(row).iter().zip(self.scale.means.iter().zip(&self.scale.deviations));
+            items.extend(columns.map(
+                |(value, (mean, deviation))| {
+                    if *deviation == 0.0 { 0.0 } else { (f64::from(*value) - mean) / deviation }
+                },
+            ));
+        }
+        let total: f64 = comparisons.iter().map(|comparison| comparison.weight).sum();
+        let column = |value: fn(&Comparison) -> f64, divisor: f64| {
+            let values: Vec<f64> = comparisons.iter().map(|comparison| value(comparison) / divisor).collect();
+            Tensor::from_vec(values, comparisons.len(), &Device::Cpu)
+        };
+        Ok(Batch {
+            items: Tensor::from_vec(items, (2 * comparisons.len(), width), &Device::Cpu)?,
+            preferences: column(|comparison| comparison.preference, 1.0)?,
+            margins: column(|comparison| comparison.margin, 1.0)?,
+            shares: column(|comparison| comparison.weight, total)?,
+        })
+    }
+
+    /// The network as it stands, acting on the features as they are: W₁ / deviation and b₁ − mean · W₁ / deviation.
+    pub(super) fn head(&self) -> Result<MlpHead> {
+        let numbers = |variable: &Var| variable.flatten_all()?.to_vec1::<f64>();
+        let mut input_weights = numbers(&self.network.input_weights).map_err(failed)?;
+        let mut hidden_biases = numbers(&self.network.hidden_biases).map_err(failed)?;
+        let output_weights = numbers(&self.network.output_weights).map_err(failed)?;
+        let rows = input_weights.chunks_exact_mut(hidden_biases.len().max(1));
+        for (weights, (mean, deviation)) in rows.zip(self.scale.means.iter().zip(&self.scale.deviations)) {
+            for (weight, bias) in weights.iter_mut().zip(&mut hidden_biases) {
+                *weight = if *deviation == 0.0 { 0.0 } else { *weight / deviation };
+                *bias -= mean * *weight;
+            }
+        }
+        Ok(MlpHead { input_weights, hidden_biases, output_weights, output_bias: 0.0 })
+    }
+
+    /// What to do when the numbers run away.
+    pub(super) fn smaller_steps(&self) -> String {
+        format!("the steps are too large: set a learning_rate below {}", self.learning_rate)
+    }
+
+    fn no_number(&self, place: &str, found: &str, comparisons: &[Comparison]) -> Error {
+        let named: Vec<String> =
+            comparisons.iter().take(NAMED).map(|pair| format!("{} over {}", pair.chosen, pair.rejected)).collect();
+        let others = comparisons.len() - named.len();
+        let others = if others == 0 { String::new() } else { format!(" and {others} more") };
+        let found = format!("{found} in the comparisons of feature rows {}{others}", named.join(", "));
+        let help = format!("features, margins and weights must be finite; if they are, {}", self.smaller_steps());
+        Error::Numeric(vec![Fault::new(place, found).help(help)])
+    }
+}
+
+fn failed(error: candle_core::Error) -> Error {
+    Error::Numeric(vec![Fault::new("head", format!("the network cannot be computed: {error}"))])
+}
