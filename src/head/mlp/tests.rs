@@ -1,4 +1,5 @@
 //! The network against independent twins: finite differences, plain formulas, problems whose answer is known.
+#![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
 use std::io::Write;
 

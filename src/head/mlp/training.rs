@@ -1,5 +1,6 @@
 //! Gradient steps over mini-batches, with a look at every number that comes out.
 
+use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 
@@ -22,6 +23,17 @@ pub(super) struct Scale {
     pub(super) deviations: Vec<f64>,
 }
 
+/// What a batch says of the network.
+struct Observed {
+    /// Of each comparison.
+    losses: Vec<f64>,
+    /// Their weighted mean.
+    loss: f64,
+    gradients: GradStore,
+    /// Euclidean norm of the gradient in all variables.
+    norm: f64,
+}
+
 /// A network on its way.
 pub(super) struct Training<'a> {
     features: &'a Features,
@@ -42,9 +54,9 @@ impl<'a> Training<'a> {
         random: &mut Random,
     ) -> Result<Self> {
         let MlpSettings { hidden, learning_rate, weight_decay, .. } = *settings;
-        let network = Network::new(features.width(), hidden, random).map_err(failed)?;
+        let network = Network::new(features.width(), hidden, random).map_err(|error| failed(&error))?;
         let parameters = ParamsAdamW { lr: learning_rate, weight_decay, ..ParamsAdamW::default() };
-        let optimizer = AdamW::new(network.variables(), parameters).map_err(failed)?;
+        let optimizer = AdamW::new(network.variables(), parameters).map_err(|error| failed(&error))?;
         Ok(Self { features, scale, network, optimizer, learning_rate, start: None })
     }
 
@@ -70,28 +82,33 @@ impl<'a> Training<'a> {
 
     /// One step down the gradient of the batch's loss; gives the loss before it.
     fn step(&mut self, place: &str, comparisons: &[Comparison]) -> Result<f64> {
-        let batch = self.batch(comparisons).map_err(failed)?;
-        let losses = self.network.losses(&batch).map_err(failed)?;
-        let loss = (&losses * &batch.shares).and_then(|weighted| weighted.sum_all()).map_err(failed)?;
-        let value = loss.to_scalar::<f64>().map_err(failed)?;
-        if !value.is_finite() {
-            let losses = losses.to_vec1::<f64>().map_err(failed)?;
-            let culprits: Vec<Comparison> =
-                comparisons.iter().zip(&losses).filter(|(_, loss)| !loss.is_finite()).map(|(pair, _)| *pair).collect();
-            let named = if culprits.is_empty() { comparisons } else { &culprits };
-            return Err(self.no_number(place, &format!("the loss is {value}"), named));
+        let Observed { losses, loss, gradients, norm } = self.observe(comparisons).map_err(|error| failed(&error))?;
+        if !loss.is_finite() {
+            let odd = comparisons.iter().zip(&losses).filter(|(_, loss)| !loss.is_finite());
+            let odd: Vec<Comparison> = odd.map(|(comparison, _)| *comparison).collect();
+            let named = if odd.is_empty() { comparisons } else { &odd };
+            return Err(self.no_number(place, &format!("the loss is {loss}"), named));
         }
-        let gradients = loss.backward().map_err(failed)?;
+        if !norm.is_finite() {
+            return Err(self.no_number(place, &format!("the gradient's norm is {norm}"), comparisons));
+        }
+        self.optimizer.step(&gradients).map_err(|error| failed(&error))?;
+        self.start = self.start.or(Some(loss.max(std::f64::consts::LN_2)));
+        Ok(loss)
+    }
+
+    fn observe(&self, comparisons: &[Comparison]) -> candle_core::Result<Observed> {
+        let batch = self.batch(comparisons)?;
+        let losses = self.network.losses(&batch)?;
+        let loss = (&losses * &batch.shares)?.sum_all()?;
+        let gradients = loss.backward()?;
+        let mut squares = 0.0;
         for variable in self.network.variables() {
-            let squares = gradients.get(&variable).map(|gradient| gradient.sqr()?.sum_all()?.to_scalar::<f64>());
-            let norm = squares.transpose().map_err(failed)?.unwrap_or(0.0).sqrt();
-            if !norm.is_finite() {
-                return Err(self.no_number(place, &format!("the gradient's norm is {norm}"), comparisons));
+            if let Some(gradient) = gradients.get(&variable) {
+                squares += gradient.sqr()?.sum_all()?.to_scalar::<f64>()?;
             }
         }
-        self.optimizer.step(&gradients).map_err(failed)?;
-        self.start = self.start.or(Some(value.max(std::f64::consts::LN_2)));
-        Ok(value)
+        Ok(Observed { losses: losses.to_vec1()?, loss: loss.to_scalar()?, gradients, norm: squares.sqrt() })
     }
 
     fn batch(&self, comparisons: &[Comparison]) -> candle_core::Result<Batch> {
@@ -121,10 +138,12 @@ impl<'a> Training<'a> {
 
     /// The network as it stands, acting on the features as they are: W₁ / deviation and b₁ − mean · W₁ / deviation.
     pub(super) fn head(&self) -> Result<MlpHead> {
-        let numbers = |variable: &Var| variable.flatten_all()?.to_vec1::<f64>();
-        let mut input_weights = numbers(&self.network.input_weights).map_err(failed)?;
-        let mut hidden_biases = numbers(&self.network.hidden_biases).map_err(failed)?;
-        let output_weights = numbers(&self.network.output_weights).map_err(failed)?;
+        let Network { input_weights, hidden_biases, output_weights } = &self.network;
+        let numbers = |variable: &Var| -> Result<Vec<f64>> {
+            variable.flatten_all().and_then(|flat| flat.to_vec1()).map_err(|error| failed(&error))
+        };
+        let (mut input_weights, mut hidden_biases) = (numbers(input_weights)?, numbers(hidden_biases)?);
+        let output_weights = numbers(output_weights)?;
         let rows = input_weights.chunks_exact_mut(hidden_biases.len().max(1));
         for (weights, (mean, deviation)) in rows.zip(self.scale.means.iter().zip(&self.scale.deviations)) {
             for (weight, bias) in weights.iter_mut().zip(&mut hidden_biases) {
@@ -151,6 +170,6 @@ impl<'a> Training<'a> {
     }
 }
 
-fn failed(error: candle_core::Error) -> Error {
+fn failed(error: &candle_core::Error) -> Error {
     Error::Numeric(vec![Fault::new("head", format!("the network cannot be computed: {error}"))])
 }
