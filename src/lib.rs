@@ -34,6 +34,7 @@ pub mod error;
 pub mod files;
 pub mod logistic;
 pub mod progress;
+pub mod random;
 
 pub mod conversation;
 

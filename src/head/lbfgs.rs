@@ -81,7 +81,7 @@ pub(super) fn minimise_from(
         iterations += 1;
     }
     let gradient_norm = norm(&point.gradient);
-    accepted(gradient_norm, start, tolerance.max(SMALL_ENOUGH))?;
+    accepted(problem, gradient_norm, start, tolerance.max(SMALL_ENOUGH))?;
     Ok(Solution { parameters: point.parameters, gradient_norm, iterations })
 }
 

@@ -7,12 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::factor::Factor;
 use super::likelihood::{Likelihood, Terms};
 use super::linear_algebra::dot;
+use super::problem::outer_product;
 use super::{Comparison, Fit};
 use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
@@ -102,18 +102,12 @@ pub fn influence(
             .zip(pulls)
             .flat_map(|(row, pull)| row.difference.iter().map(move |value| pull * value))
             .collect();
-        let product = outer(&scaled, &solved, width).map_err(|error| {
+        let product = outer_product(&scaled, &solved, width).map_err(|error| {
             Error::Numeric(vec![Fault::new("head", format!("the influence cannot be computed: {error}"))])
         })?;
         changes.extend(product);
     }
     Ok(changes)
-}
-
-/// ABᵀ of two row-major matrices with `width` columns.
-fn outer(left: &[f64], right: &[f64], width: usize) -> candle_core::Result<Vec<f64>> {
-    let matrix = |values: &[f64]| Tensor::from_slice(values, (values.len() / width.max(1), width), &Device::Cpu);
-    matrix(left)?.matmul(&matrix(right)?.t()?)?.flatten_all()?.to_vec1()
 }
 
 fn rows(features: &dyn FeatureRows, comparisons: &[Comparison], fit: &Fit) -> Result<Vec<Row>> {
@@ -193,3 +187,6 @@ fn eliminate(matrix: &mut [f64], right: &mut [f64]) {
         right[column] = (right[column] - solved) / matrix[column * count + column];
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ mod lbfgs;
 mod leave_one_out;
 mod likelihood;
 mod linear_algebra;
+mod low_rank;
+mod mlp;
 mod newton;
 mod novelty;
 mod plackett_luce;
@@ -22,6 +24,7 @@ mod standardise;
 pub use control::{Control, ControlMode, pair_rank_correlation, signed_ranks};
 pub use factor::{DenseFactor, Factor};
 pub use leave_one_out::{HeldOutPair, LeaveOut, influence, leave_one_out};
+pub use mlp::{MlpFit, MlpHead, MlpSettings, Stopped, fit_mlp};
 pub use novelty::TrainingDistribution;
 pub use posterior::Posterior;
 pub use regression::{RatedRow, fit_ratings};
@@ -329,3 +332,6 @@ fn refuse_separation(problem: &Problem<'_>, parameters: &[f64]) -> Result<()> {
             .help("set head.l2 above 0, or head.l2: auto"),
     ]))
 }
+
+#[cfg(test)]
+mod tests;

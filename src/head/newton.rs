@@ -17,6 +17,9 @@ pub(super) struct Solution {
 
 /// Stop when the gradient is this small compared with the gradient at the start.
 const RELATIVE_TOLERANCE: f64 = 1e-12;
+/// Newton's error is squared by each step: one this short, compared with the parameters, leaves rounding. A small
+/// gradient alone does not say so where a weak penalty makes the loss flat.
+const SMALL_STEP: f64 = 1e-5;
 /// What still counts as the optimum, where rounding stops the descent before.
 pub(super) const SMALL_ENOUGH: f64 = 1e-6;
 const MOST_ITERATIONS: usize = 200;
@@ -29,26 +32,28 @@ const MOST_ITERATIONS: usize = 200;
 pub(super) fn minimise(problem: &Problem<'_>) -> Result<Solution> {
     let mut point = Point::at(problem, problem.start())?;
     let start = norm(&point.gradient);
-    let mut iterations = 0;
-    while norm(&point.gradient) > RELATIVE_TOLERANCE * start && iterations < MOST_ITERATIONS {
+    let (mut iterations, mut moved) = (0, 0.0);
+    while (norm(&point.gradient) > RELATIVE_TOLERANCE * start || moved > SMALL_STEP) && iterations < MOST_ITERATIONS {
         let hessian = problem.hessian(&point.parameters)?;
         let factor = Cholesky::new(&hessian, problem.dimension()).ok_or_else(|| not_convex(problem.l2))?;
         let step = factor.solve(&point.gradient);
         let Some(next) = point.halve_until_better(problem, &step)? else { break };
+        moved = norm(&step) / norm(&next.parameters).max(f64::MIN_POSITIVE);
         point = next;
         iterations += 1;
     }
     let gradient_norm = norm(&point.gradient);
-    accepted(gradient_norm, start, SMALL_ENOUGH)?;
+    accepted(problem, gradient_norm, start, SMALL_ENOUGH)?;
     Ok(Solution { parameters: point.parameters, gradient_norm, iterations })
 }
 
-/// Whether a gradient is at most `share` of its size at the start, small enough to call its point the optimum.
+/// Whether a gradient is at most `share` of its size at the start, or rounding noise of the sum it is, so that its point
+/// may be called the optimum.
 ///
 /// # Errors
 /// [`Error::Numeric`] when it is not.
-pub(super) fn accepted(gradient_norm: f64, start: f64, share: f64) -> Result<()> {
-    if gradient_norm <= share * start {
+pub(super) fn accepted(problem: &Problem<'_>, gradient_norm: f64, start: f64, share: f64) -> Result<()> {
+    if gradient_norm <= share * start || gradient_norm <= 1e-12 * problem.total_weight() {
         return Ok(());
     }
     Err(Error::Numeric(vec![

@@ -126,3 +126,6 @@ fn shrunk_covariance(
     }
     Ok((covariance, share))
 }
+
+#[cfg(test)]
+mod tests;

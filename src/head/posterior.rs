@@ -7,9 +7,15 @@
 
 use super::factor::Factor;
 use super::linear_algebra::add_scaled;
+use super::low_rank;
 use super::problem::Problem;
 use super::standardise::Standardiser;
 use crate::error::{Error, Fault, Result};
+
+/// Wider posteriors are kept as their leading directions: a whole factor would take more than 16 MiB and be slow to use.
+const WIDEST_DENSE: usize = 2048;
+/// Directions kept of a wide posterior.
+const RANK: usize = 128;
 
 /// The posterior of a head's weights on standardised features.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,12 +39,17 @@ impl Posterior {
     }
 }
 
-/// The precision of the weights at the optimum; Davidson's tie parameter is integrated out (Schur's complement).
+/// The precision of the weights at the optimum; Davidson's tie parameter is integrated out (Schur's complement), but for
+/// wide features, where it is taken as known.
 ///
 /// # Errors
 /// [`Error::Numeric`] when it is not positive definite; what reading a row reports.
 pub(super) fn precision(problem: &Problem<'_>, parameters: &[f64]) -> Result<Factor> {
     let (width, dimension) = (problem.width(), problem.dimension());
+    if width > WIDEST_DENSE {
+        let times = |vectors: &[f64]| problem.curvature_times(parameters, vectors);
+        return low_rank::leading(width, RANK, problem.l2, &times);
+    }
     let hessian = problem.hessian(parameters)?;
     let mut precision = vec![0f64; width * width];
     for (row, line) in precision.chunks_exact_mut(width).enumerate() {

@@ -381,6 +381,56 @@ impl Problem<'_> {
     }
 }
 
+impl Problem<'_> {
+    /// The weights' part of the curvature at `parameters` times some vectors, without ever making the matrix: row-major
+    /// `(count, width)` in and out.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] when candle's matrix product fails; what reading a row reports.
+    pub(super) fn curvature_times(&self, parameters: &[f64], vectors: &[f64]) -> Result<Vec<f64>> {
+        let (width, tie) = (self.width, self.tie(parameters));
+        let weights = &parameters[..width];
+        let block = |rows: &[f64], labels: &[Label]| -> candle_core::Result<Vec<f64>> {
+            let mut along = outer_product(rows, vectors, width)?;
+            let count = vectors.len() / width;
+            for ((row, label), line) in rows.chunks_exact(width).zip(labels).zip(along.chunks_exact_mut(count)) {
+                let curvature = self.terms(weights, tie, row, label).curvature;
+                line.iter_mut().for_each(|value| *value *= curvature);
+            }
+            let along = Tensor::from_vec(along, (labels.len(), count), &Device::Cpu)?;
+            let rows = Tensor::from_slice(rows, (labels.len(), width), &Device::Cpu)?;
+            along.t()?.matmul(&rows)?.flatten_all()?.to_vec1()
+        };
+        let mut product = vec![0f64; vectors.len()];
+        let mut failed = None;
+        self.fold_blocks(block, |part| match part {
+            Ok(part) => add_scaled(&mut product, 1.0, &part),
+            Err(error) => failed = Some(error),
+        })?;
+        if let Some(error) = failed {
+            return Err(Error::Numeric(vec![Fault::new("head", format!("the curvature cannot be computed: {error}"))]));
+        }
+        for (vector, sum) in vectors.chunks_exact(width).zip(product.chunks_exact_mut(width)) {
+            for ranking in &self.rankings {
+                for row in ranking.hessian_rows(weights).chunks_exact(width) {
+                    add_scaled(sum, dot(row, vector), row);
+                }
+            }
+            if !self.quadratic.is_empty() {
+                let extra: Vec<f64> = self.quadratic.chunks_exact(width).map(|row| dot(row, vector)).collect();
+                add_scaled(sum, 1.0, &extra);
+            }
+        }
+        Ok(product)
+    }
+}
+
+/// ABᵀ of two row-major matrices with `width` columns.
+pub(super) fn outer_product(left: &[f64], right: &[f64], width: usize) -> candle_core::Result<Vec<f64>> {
+    let matrix = |values: &[f64]| Tensor::from_slice(values, (values.len() / width.max(1), width), &Device::Cpu);
+    matrix(left)?.matmul(&matrix(right)?.t()?)?.flatten_all()?.to_vec1()
+}
+
 /// The matrix with one more row and column.
 fn bordered(matrix: &[f64], border: &[f64], corner: f64) -> Vec<f64> {
     let rows = matrix.chunks_exact(border.len()).zip(border);
@@ -410,3 +460,6 @@ pub(super) fn transposed_product(left: &[f64], right: &[f64], width: usize) -> c
     let right = Tensor::from_slice(right, (rows, width), &Device::Cpu)?;
     left.t()?.matmul(&right)?.flatten_all()?.to_vec1()
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,3 +187,6 @@ fn finish(
         posterior: Posterior { precision, standardiser },
     })
 }
+
+#[cfg(test)]
+mod tests;
