@@ -1,6 +1,6 @@
 //! Rules that make one number of the objectives' normalized scores: their numbers, and what they ask of weights.
 //!
-//! How each rule computes stands in [`crate::combine`].
+//! How each rule computes stands in the room `combine`.
 
 use std::collections::BTreeMap;
 
@@ -120,7 +120,7 @@ impl Rule {
             }
         };
         match self {
-            Self::SoftMin { tau } => number("tau", *tau, f64::MIN_POSITIVE, LARGEST),
+            Self::SoftMin { tau } => number("tau", *tau, f64::from_bits(1), LARGEST),
             Self::LogSigmoid { reference_quantile } => number("reference_quantile", *reference_quantile, 0.0, 1.0),
             Self::Constrained { lambda, .. } => number("lambda", *lambda, 0.0, LARGEST),
             Self::Gate { low_score, .. } => number("low_score", *low_score, -LARGEST, LARGEST),
