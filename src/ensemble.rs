@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::backbone::Backbone;
-use crate::combine::{combine, override_weights};
-use crate::config::Rule;
+use crate::combine::{Combiner, Term};
 use crate::conversation::{Item, Message, Role};
 use crate::error::{Error, Fault, Result};
 use crate::features::{Extractor, Row};
@@ -38,7 +37,7 @@ impl Scorer {
     /// Raw (calibrated, in log-odds) and normalized score of one feature vector.
     pub fn score(&self, features: &[f32]) -> ObjectiveScore {
         let raw = self.head.score(features) / self.temperature;
-        ObjectiveScore { raw, normalized: self.normalizer.apply(raw) }
+        ObjectiveScore { raw, normalized: self.normalizer.apply(raw), error: 0.0 }
     }
 }
 
@@ -49,6 +48,15 @@ pub struct ObjectiveScore {
     pub raw: f64,
     /// On the objective's normalized scale.
     pub normalized: f64,
+    /// Standard error of the normalized score.
+    pub error: f64,
+}
+
+impl ObjectiveScore {
+    /// What a rule combines.
+    pub fn term(&self) -> Term {
+        Term { score: self.normalized, error: self.error }
+    }
 }
 
 /// What an ensemble says of one item.
@@ -67,10 +75,8 @@ pub struct Score {
 /// A registry opened for scoring.
 pub struct Ensemble {
     backbone: Backbone,
-    names: Vec<String>,
     scorers: Vec<Scorer>,
-    weights: Vec<f64>,
-    rule: Rule,
+    combiner: Combiner,
     threads: usize,
 }
 
@@ -91,10 +97,8 @@ impl Ensemble {
         }
         let ensemble = Self {
             backbone,
-            names: manifest.objectives.iter().map(|entry| entry.name.clone()).collect(),
             scorers,
-            weights: manifest.objectives.iter().map(|entry| entry.weight).collect(),
-            rule: manifest.rule,
+            combiner: manifest.combiner().map_err(Error::Registry)?,
             threads: default_threads(),
         };
         ensemble.verify(folder, &manifest.golden)?;
@@ -111,11 +115,16 @@ impl Ensemble {
     /// Replaces weights by `name=number`.
     ///
     /// # Errors
-    /// [`Error::Usage`] as [`override_weights`] reports.
+    /// [`Error::Usage`] as [`Combiner::overridden`] reports.
     pub fn with_weights(mut self, overrides: &[String]) -> Result<Self> {
-        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        override_weights(&names, &mut self.weights, overrides)?;
+        self.combiner = self.combiner.overridden(overrides)?;
         Ok(self)
+    }
+
+    /// The rule and the weights. Other weights for one request: [`Combiner::reweighted`], then
+    /// [`Scoring::score_weighted`].
+    pub fn combiner(&self) -> &Combiner {
+        &self.combiner
     }
 
     /// The backbone, opened.
@@ -134,7 +143,7 @@ impl Ensemble {
 
     /// The objectives' names, in the order of every score.
     pub fn names(&self) -> &[String] {
-        &self.names
+        self.combiner.names()
     }
 
     /// Scores items, in their order. A score depends on its item alone, to the bit, whatever else is in `items`.
@@ -153,10 +162,10 @@ impl Ensemble {
         Scoring::new(self)
     }
 
-    fn combined(&self, row: &Row) -> Result<Score> {
+    fn combined(&self, row: &Row, combiner: &Combiner) -> Result<Score> {
         let objectives: Vec<ObjectiveScore> = self.scorers.iter().map(|scorer| scorer.score(&row.vector)).collect();
-        let normalized: Vec<f64> = objectives.iter().map(|score| score.normalized).collect();
-        let combined = combine(self.rule, &normalized, &self.weights);
+        let terms: Vec<Term> = objectives.iter().map(ObjectiveScore::term).collect();
+        let combined = combiner.combine(&terms);
         if combined.is_finite() && objectives.iter().all(|score| score.raw.is_finite()) {
             let cut = row.cut_prompt.saturating_add(row.cut_response);
             return Ok(Score { objectives, combined, tokens: row.tokens, cut });
@@ -176,7 +185,7 @@ impl Ensemble {
             }
         }
         for (index, (score, expected)) in self.score(&items)?.iter().zip(golden).enumerate() {
-            for ((name, found), raw) in self.names.iter().zip(&score.objectives).zip(&expected.raw) {
+            for ((name, found), raw) in self.names().iter().zip(&score.objectives).zip(&expected.raw) {
                 if (found.raw - raw).abs() > GOLDEN_TOLERANCE * (1.0 + raw.abs()) {
                     let found = format!("golden example {index} scores {:.6} for {name}, was {raw:.6}", found.raw);
                     return Err(stale(folder, found));
@@ -209,11 +218,23 @@ impl<'a> Scoring<'a> {
     /// # Errors
     /// As [`Ensemble::score`].
     pub fn score(&self, items: &[Item]) -> Result<Vec<Score>> {
+        self.score_weighted(items, &self.ensemble.combiner)
+    }
+
+    /// The same with the weights of `combiner`, which came from this ensemble's by [`Combiner::reweighted`].
+    ///
+    /// # Errors
+    /// As [`Ensemble::score`], and [`Error::Usage`] for the combiner of other objectives.
+    pub fn score_weighted(&self, items: &[Item], combiner: &Combiner) -> Result<Vec<Score>> {
+        if combiner.names() != self.ensemble.names() {
+            let fault = Fault::new("weights", format!("these are weights of {}", combiner.names().join(", ")));
+            return Err(Error::Usage(vec![fault.accepts(self.ensemble.names().join(", "))]));
+        }
         let ordered: Vec<&Item> = items.iter().collect::<BTreeSet<&Item>>().into_iter().collect();
         let texts = self.extractor.render(&ordered)?;
         let rows = self.extractor.extract(&texts.iter().collect::<Vec<_>>(), &Silent)?;
         let rows = rows.iter().filter_map(|rows| rows.first());
-        let scores = rows.map(|row| self.ensemble.combined(row)).collect::<Result<Vec<Score>>>()?;
+        let scores = rows.map(|row| self.ensemble.combined(row, combiner)).collect::<Result<Vec<Score>>>()?;
         let place: BTreeMap<&Item, &Score> = ordered.into_iter().zip(&scores).collect();
         Ok(items.iter().filter_map(|item| place.get(item).map(|score| (*score).clone())).collect())
     }

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::backbone::{Classifier, ExportedModel, sequence_classifier, tokenizer_files};
-use crate::config::Rule;
 use crate::conversation::Item;
 use crate::ensemble::{Ensemble, Score};
 use crate::error::{Error, Fault, Result};
 use crate::files;
+use crate::head::LinearHead;
 use crate::registry::{self, Manifest};
 
 /// The name of the one label of a folded ensemble.
@@ -110,24 +110,36 @@ fn heads(manifest: &Manifest, ensemble: &Ensemble, labels: Labels) -> Result<Hea
     if labels == Labels::Objectives {
         return Ok(objectives(None));
     }
-    let mut weights = vec![0.0; heads.first().map_or(0, |head| head.weights.len())];
-    let mut bias = 0.0;
-    for (entry, head) in manifest.objectives.iter().zip(&heads) {
-        let Some((scale, shift)) = entry.normalizer.linear().filter(|_| manifest.rule == Rule::WeightedSum) else {
-            let why = format!("the normalizer of \"{}\" is not linear", entry.name);
-            if labels == Labels::Combined {
-                let fault = Fault::new("export", why).accepts("zscore, robust or identity for every objective");
-                return Err(Error::Model(vec![fault.help("leave out --labels combined: one label per objective")]));
-            }
-            return Ok(objectives(Some(why)));
-        };
-        for (sum, weight) in weights.iter_mut().zip(&head.weights) {
-            *sum += entry.weight * scale * weight;
+    let (weights, bias) = match folded(manifest, ensemble, &heads) {
+        Ok(folded) => folded,
+        Err(fault) if labels == Labels::Combined => {
+            return Err(Error::Model(vec![fault.help("leave out --labels combined: one label per objective")]));
         }
-        bias += entry.weight * (scale * head.bias + shift);
-    }
+        Err(fault) => return Ok(objectives(Some(fault.found))),
+    };
     let classifier = Classifier { labels: vec![REWARD.to_owned()], weights: vec![weights], biases: vec![bias] };
     Ok(Heads { classifier, folded: true, not_folded: None })
+}
+
+/// The weights and the bias of the combined score as one head; the reason where it is none.
+fn folded(manifest: &Manifest, ensemble: &Ensemble, heads: &[LinearHead]) -> Result<(Vec<f64>, f64), Fault> {
+    let factors = ensemble
+        .combiner()
+        .linear()
+        .map_err(|why| Fault::new("export", why).accepts("rule: weighted_sum without uncertainty_penalty"))?;
+    let mut weights = vec![0.0; heads.first().map_or(0, |head| head.weights.len())];
+    let mut bias = 0.0;
+    for ((entry, head), factor) in manifest.objectives.iter().zip(heads).zip(factors) {
+        let (scale, shift) = entry.normalizer.linear().ok_or_else(|| {
+            Fault::new("export", format!("the normalizer of \"{}\" is not linear", entry.name))
+                .accepts("zscore, robust or identity for every objective")
+        })?;
+        for (sum, weight) in weights.iter_mut().zip(&head.weights) {
+            *sum += factor * scale * weight;
+        }
+        bias += factor * (scale * head.bias + shift);
+    }
+    Ok((weights, bias))
 }
 
 /// The registry's golden texts as the classifier must read and score them.

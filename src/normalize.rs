@@ -71,6 +71,11 @@ impl Normalizer {
         }
     }
 
+    /// Whether every normalized score lies between 0 and 1.
+    pub fn gives_shares(&self) -> bool {
+        matches!(self, Self::Minmax { .. } | Self::Sigmoid { .. } | Self::WinRate { .. })
+    }
+
     /// Fits `kind` on the scores of the reference responses.
     ///
     /// # Errors
@@ -154,8 +159,9 @@ fn mean_and_deviation(scores: &[f64]) -> (f64, f64) {
     (mean, (squares / (scores.len() - 1) as f64).sqrt())
 }
 
-/// Linear interpolation between order statistics (Hyndman & Fan type 7) of ascending scores.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+/// The quantile `share` (0 to 1) of ascending scores, at least one: linear interpolation between order statistics
+/// (Hyndman & Fan type 7).
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);

@@ -113,8 +113,8 @@ pub struct ScoreOptions {
     /// File of JSONL, JSON, CSV or TSV (plain, gzip, zstd) or Parquet; "-" is standard input (JSONL or JSON)
     #[arg(default_value = "-")]
     pub input: PathBuf,
-    /// Override a weight of the combined score: --weights safety=2
-    #[arg(long, value_name = "NAME=NUMBER")]
+    /// Override weights of the combined score: --weights helpfulness=0.5,safety=2
+    #[arg(long, value_name = "NAME=NUMBER", value_delimiter = ',')]
     pub weights: Vec<String>,
     /// Count rows that cannot be scored and go on, instead of stopping at the first
     #[arg(long)]

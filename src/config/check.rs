@@ -22,7 +22,9 @@ use super::{
 };
 use crate::error::{Error, Result, quote};
 use crate::files;
+use combine::Members;
 
+mod combine;
 mod label_rule;
 
 /// What `min_gap` is when it is not given.
@@ -68,10 +70,13 @@ impl Check {
         let raw: RawRun = self.raw(clean, node)?;
         let entries = raw.objectives.unwrap_or_default();
         let backbone = raw.backbone.and_then(|raw| self.backbone(raw, node));
-        self.weights(&entries, node);
+        self.negative_weights(&entries, node);
         self.names(objectives, node);
+        let documents = objectives;
         let objectives: Vec<Option<ObjectiveConfig>> =
-            entries.iter().zip(objectives).map(|(entry, document)| self.objective(entry, document.as_ref()?)).collect();
+            entries.iter().zip(documents).map(|(entry, document)| self.objective(entry, document.as_ref()?)).collect();
+        let combine =
+            self.combine(raw.combine, node, &Members { entries: &entries, documents, objectives: &objectives });
         let surroundings = Surroundings { score: HOLISTIC_SCORE, labels: LabelSource::Human };
         let holistic = self.data(raw.holistic, node, "holistic", &surroundings);
         let output = self.output(&raw.output, raw.name.as_deref().unwrap_or_default(), node);
@@ -88,7 +93,7 @@ impl Check {
             file: files::absolute(path),
             backbone: BackboneConfig { score_head, ..backbone? },
             objectives,
-            rule: raw.combine.rule,
+            combine: combine?,
             holistic: holistic?,
             output: output?,
         })
@@ -137,21 +142,6 @@ impl Check {
             self.problems.push(problem);
         }
         None
-    }
-
-    fn weights(&mut self, entries: &[RawEntry], node: &Node) {
-        for (index, entry) in entries.iter().enumerate() {
-            if entry.weight < 0.0 && !entry.allow_negative {
-                let key = format!("objectives.{index}.weight");
-                let found = format!("{key} is {}, which rewards less of this objective", entry.weight);
-                let problem = Problem::new(node.origin_at(&key), found).accepts("0 or more");
-                self.problems.push(problem.help("if that is meant, add allow_negative: true"));
-            }
-        }
-        if !entries.is_empty() && entries.iter().all(|entry| entry.weight == 0.0) {
-            let problem = Problem::new(node.origin_at("objectives"), "every objective has weight 0");
-            self.problems.push(problem.accepts("at least one weight that is not 0"));
-        }
     }
 
     /// Two objectives of one name would overwrite each other in the registry.

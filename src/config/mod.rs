@@ -16,6 +16,7 @@ mod node;
 mod overrides;
 mod paths;
 mod raw;
+mod rule;
 mod schema;
 mod shape;
 
@@ -27,6 +28,7 @@ pub use columns::FIELDS;
 pub use format::Format;
 pub use inputs::data_extension;
 pub use label_rule::{Criterion, Pattern, RuleConfig, RuleKind};
+pub use rule::{CombineConfig, LARGEST, Rule};
 pub use schema::{OBJECTIVE_SCHEMA_FILE, RUN_SCHEMA_FILE, objective_schema, run_schema};
 
 /// A whole run, checked.
@@ -41,7 +43,7 @@ pub struct Config {
     /// The reward dimensions, in the order of the file.
     pub objectives: Vec<ObjectiveConfig>,
     /// How the normalized scores become one number.
-    pub rule: Rule,
+    pub combine: CombineConfig,
     /// Pairs that say which answer is better all things considered; used only to judge the combined score.
     pub holistic: Vec<SourceConfig>,
     /// Where registry, report and feature cache go.
@@ -229,12 +231,11 @@ pub enum NormalizerKind {
     Identity,
 }
 
-/// How the objectives' normalized scores become one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    /// Σ weight · score.
-    WeightedSum,
+impl NormalizerKind {
+    /// Whether every normalized score lies between 0 and 1.
+    pub fn gives_shares(self) -> bool {
+        matches!(self, Self::Minmax | Self::Sigmoid | Self::WinRate)
+    }
 }
 
 /// Where a run writes.

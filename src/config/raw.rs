@@ -10,7 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::columns;
-use super::{Format, LabelSource, NormalizerKind, Pooling, Rule, RuleKind};
+use super::{Format, LabelSource, NormalizerKind, Pooling, RuleKind};
+
+mod combine;
+
+pub(super) use combine::{RawCombine, RawRule};
 
 /// The version of the configuration format this build reads.
 pub(super) const VERSION: u64 = 1;
@@ -125,15 +129,6 @@ pub(super) struct RawEntry {
     /// Whether a negative weight is meant.
     #[serde(default)]
     pub allow_negative: bool,
-}
-
-/// How the objectives' normalized scores become one number.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawCombine {
-    /// The rule.
-    #[serde(default = "default_rule")]
-    pub rule: Rule,
 }
 
 /// Where a run writes. Without a key, a folder beside the one this file stands in.
@@ -319,12 +314,6 @@ pub(super) enum RawAuto {
     Auto,
 }
 
-impl Default for RawCombine {
-    fn default() -> Self {
-        Self { rule: default_rule() }
-    }
-}
-
 impl Default for RawHeadChoice {
     fn default() -> Self {
         Self::Settings(RawHead::default())
@@ -351,10 +340,6 @@ fn default_pooling() -> RawPooling {
 
 fn default_weight() -> f64 {
     1.0
-}
-
-fn default_rule() -> Rule {
-    Rule::WeightedSum
 }
 
 fn default_normalizer() -> NormalizerKind {

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use super::diagnostic::{Origin, Problem, Sources};
 use super::node::{Node, Value};
-use super::raw::{NAME_PATTERN, VERSION};
+use super::raw::{NAME_PATTERN, TEXT_PATTERN, VERSION};
 use crate::error::{did_you_mean, quote};
 
 /// Checks trees; gathers problems.
@@ -99,7 +99,7 @@ impl<'a> Shape<'a> {
         let mut clean = Map::new();
         let mut seen: Vec<(&str, Origin)> = Vec::new();
         for (key, node) in entries {
-            let Some(inner) = schema["properties"].get(key) else {
+            let Some(inner) = value_of(schema, key) else {
                 let problem = self.unknown_key(node.origin, key, &known);
                 self.problems.push(problem);
                 continue;
@@ -124,7 +124,8 @@ impl<'a> Shape<'a> {
     }
 
     fn unknown_key(&self, origin: Origin, key: &str, known: &[&str]) -> Problem {
-        let problem = Problem::new(origin, format!("unknown key {}", quote(key))).accepts(known.join(", "));
+        let problem = Problem::new(origin, format!("unknown key {}", quote(key)));
+        let problem = problem.accepts(if known.is_empty() { "a name".to_owned() } else { known.join(", ") });
         if let Some(word) = did_you_mean(key, known) {
             return problem.suggest(Some(word));
         }
@@ -174,6 +175,12 @@ pub(super) fn keys(schema: &Json) -> Vec<&str> {
     [required, optional].concat()
 }
 
+/// What the value of a key must be: of a known key, or of any name in a mapping from names.
+fn value_of<'a>(schema: &'a Json, key: &str) -> Option<&'a Json> {
+    let any = schema["patternProperties"].get(TEXT_PATTERN).filter(|_| !key.trim().is_empty());
+    schema["properties"].get(key).or(any)
+}
+
 fn required(schema: &Json) -> impl Iterator<Item = &str> {
     schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str)
 }
@@ -219,6 +226,9 @@ fn describe(schema: &Json) -> String {
         return words.join(", ");
     }
     match schema["type"].as_str() {
+        Some("object") if schema["properties"].is_null() => {
+            format!("a mapping from names, each to {}", describe(&schema["patternProperties"][TEXT_PATTERN]))
+        }
         Some("object") => format!("a mapping (keys: {})", keys(schema).join(", ")),
         Some("array") => format!("a list of {}{}", count(schema), describe_items(&schema["items"])),
         Some("string") if schema["pattern"] == NAME_PATTERN => {

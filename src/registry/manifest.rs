@@ -5,12 +5,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::combine::{Combination, Combiner};
 use crate::config::{Pooling, Rule};
 use crate::error::{Error, Fault, Result};
 use crate::normalize::Normalizer;
 
 /// The manifest format this build writes and reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The whole manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +25,7 @@ pub struct Manifest {
     /// The frozen backbone the heads belong to.
     pub backbone: BackboneEntry,
     /// How normalized scores become one number.
-    pub rule: Rule,
+    pub combine: Combination,
     /// The heads.
     pub objectives: Vec<ObjectiveEntry>,
     /// Texts with their token ids and scores, recomputed whenever the registry is opened.
@@ -186,6 +187,15 @@ impl Manifest {
         if faults.is_empty() { Ok(manifest) } else { Err(Error::Registry(faults)) }
     }
 
+    /// The rule with the objectives' weights.
+    ///
+    /// # Errors
+    /// Every number that cannot serve.
+    pub fn combiner(&self) -> Result<Combiner, Vec<Fault>> {
+        let objectives = self.objectives.iter().map(|entry| (entry.name.clone(), entry.weight)).collect();
+        Combiner::new(objectives, self.combine.clone())
+    }
+
     fn faults(&self, path: &Path) -> Vec<Fault> {
         let mut found = Vec::new();
         if self.objectives.is_empty() {
@@ -200,12 +210,15 @@ impl Manifest {
             if entry.head_digest.len() != 64 || !entry.head_digest.is_ascii() {
                 found.push(format!("head digest of \"{name}\" is not 64 hexadecimal digits"));
             }
-            if !entry.weight.is_finite() {
-                found.push(format!("weight of \"{name}\" is not finite"));
-            }
             if !entry.normalizer.is_sound() {
                 found.push(format!("normalizer of \"{name}\" has numbers that cannot serve"));
             }
+            if self.combine.rule == Rule::Geometric && entry.weight > 0.0 && !entry.normalizer.gives_shares() {
+                found.push(format!("normalizer of \"{name}\" gives no scores from 0 to 1 for the rule geometric"));
+            }
+        }
+        if !self.objectives.is_empty() {
+            found.extend(self.combiner().err().into_iter().flatten().map(|fault| fault.found));
         }
         let count = self.objectives.len();
         if self.golden.is_empty() || self.golden.iter().any(|golden| golden.raw.len() != count) {

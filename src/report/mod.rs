@@ -5,6 +5,7 @@
 //! gives the same bytes. Nothing here computes scores or reads data.
 
 mod canvas;
+mod formula;
 mod heat;
 mod html;
 mod plots;

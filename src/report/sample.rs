@@ -6,6 +6,7 @@ use super::summary::{
     AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, FitSummary, GroupAccuracy, LONGER_WINS,
     ObjectiveSummary, ReadoutObjective, ReadoutSummary, RunSummary, SHORTER_WINS, SplitSize,
 };
+use crate::combine::Combination;
 use crate::evaluate::{
     Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability, spearman,
 };
@@ -138,7 +139,7 @@ fn run(recipes: &[Recipe]) -> RunSummary {
         },
         readouts: ["mean_response", "cls"].map(|pooling| readout(pooling, &objectives)).to_vec(),
         combined: CombinedSummary {
-            rule: "weighted_sum".to_owned(),
+            combination: Combination::default(),
             weights: objectives.iter().map(|objective| (objective.name.clone(), objective.weight)).collect(),
             holistic: accuracy(&holistic.0),
             holistic_longer: accuracy(&holistic.1),

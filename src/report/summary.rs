@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::words::{counted, fixed, interval, percent};
+use crate::combine::Combination;
 use crate::evaluate::{Estimate, Outcome, ReliabilityBin};
 
 /// The name of the baseline that prefers the answer with more words.
@@ -218,8 +219,8 @@ pub struct AuditSummary {
 /// The combined score.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CombinedSummary {
-    /// The rule's name, such as `weighted_sum`.
-    pub rule: String,
+    /// The rule with its numbers.
+    pub combination: Combination,
     /// (objective, weight), in the order of the configuration.
     pub weights: Vec<(String, f64)>,
     /// Accuracy on pairs labelled all things considered, if there are any.

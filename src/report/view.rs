@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::formula::formula;
 use super::plots::{Chart, Figure, figures};
 use super::summary::{
     BAG_OF_WORDS, FitSummary, LONGER_WINS, ObjectiveSummary, ReadoutSummary, RunSummary, SHORTER_WINS, Standing,
@@ -285,10 +286,6 @@ fn l2_caption() -> String {
 
 fn combined(summary: &RunSummary) -> CombinedView {
     let combined = &summary.combined;
-    let terms = combined.weights.iter().map(|(name, weight)| format!("{} × {}", short(*weight), clean(name)));
-    let formula = terms.collect::<Vec<String>>().join(" + ");
-    let rule = clean(&combined.rule).replace('_', " ");
-    let formula = if formula.is_empty() { rule } else { format!("{rule}: {formula}") };
     let holistic = match (combined.holistic, combined.holistic_longer) {
         (Some(ours), longer) => {
             let longer = longer.map_or_else(String::new, |longer| {
@@ -311,7 +308,7 @@ fn combined(summary: &RunSummary) -> CombinedView {
                 .to_owned()
         }
     };
-    CombinedView { formula, holistic }
+    CombinedView { formula: formula(combined), holistic }
 }
 
 fn audit(objective: &ObjectiveSummary) -> AuditView {

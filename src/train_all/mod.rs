@@ -12,14 +12,15 @@ use fit::Columns;
 pub use fit::TrainedHead;
 
 use crate::backbone::Backbone;
-use crate::combine::combine;
-use crate::config::{Config, ModelPlace};
+use crate::combine::{Combination, Combiner, Term};
+use crate::config::{Config, ModelPlace, Rule};
 use crate::conversation::Item;
-use crate::data::{self, Dataset};
+use crate::data::{self, Dataset, Split};
 use crate::ensemble::golden_messages;
 use crate::error::{Error, Fault, Result};
 use crate::features::{Counts, Extractor, Features, count_cached, embed};
 use crate::files;
+use crate::normalize::quantile;
 use crate::progress::Progress;
 use crate::registry::{self, BackboneEntry, FORMAT, Golden, Manifest, ObjectiveEntry, PlaceEntry, Quality};
 use crate::report::{ObjectiveSummary, RunSummary, write_report};
@@ -63,15 +64,55 @@ pub fn train_all(config: &Config, threads: usize, progress: &dyn Progress) -> Re
     let columns = Columns::new(features, backbone.labels());
     let heads = workers.install(|| fit::fit_all(config, &dataset, &columns, progress))?;
     clock.lap("heads");
-    let summary = summarise::summarise(config, &backbone, &dataset, &heads, (counts, found));
-    publish(config, &backbone, &dataset, &heads, &summary)?;
+    let trained = Trained { combiner: combiner(config, &dataset, &heads)?, heads };
+    let summary = summarise::summarise(config, &backbone, &dataset, &trained, (counts, found));
+    publish(config, &backbone, &dataset, &trained, &summary)?;
     clock.lap("registry");
     progress.start("report", 1);
     let written = write_report(&config.output.report, &summary)?;
     progress.finish(&format!("{} files", written.len()));
     clock.lap("report");
     let report = config.output.report.join("index.html");
+    let heads = trained.heads;
     Ok(Run { summary, heads, counts, registry: config.output.registry.clone(), report, seconds: clock.laps })
+}
+
+/// The heads, and the rule that makes one number of their scores.
+struct Trained {
+    heads: Vec<TrainedHead>,
+    combiner: Combiner,
+}
+
+impl Trained {
+    /// The combined score of an item of the dataset.
+    fn combined(&self, item: usize) -> f64 {
+        let term = |head: &TrainedHead| head.scores[item].term();
+        self.combiner.combine(&self.heads.iter().map(term).collect::<Vec<Term>>())
+    }
+}
+
+/// The run's rule over its objectives. The reference responses of `log_sigmoid` are those the normalizer was fitted
+/// on: the calibration split's.
+fn combiner(config: &Config, dataset: &Dataset, heads: &[TrainedHead]) -> Result<Combiner> {
+    let reference = |index: usize, share: f64| {
+        let items = fit::items_of(&dataset.objectives[index].pairs, Split::Calibration);
+        let mut scores: Vec<f64> = items.iter().map(|&item| heads[index].scores[item].normalized).collect();
+        scores.sort_by(f64::total_cmp);
+        quantile(&scores, share)
+    };
+    let objectives = config.objectives.iter();
+    let references = match config.combine.rule {
+        Rule::LogSigmoid { reference_quantile } => objectives
+            .clone()
+            .enumerate()
+            .map(|(index, objective)| (objective.name.clone(), reference(index, reference_quantile)))
+            .collect(),
+        _ => BTreeMap::new(),
+    };
+    let (rule, uncertainty_penalty) = (config.combine.rule.clone(), config.combine.uncertainty_penalty);
+    let combination = Combination { rule, uncertainty_penalty, references };
+    let weights = objectives.map(|objective| (objective.name.clone(), objective.weight)).collect();
+    Combiner::new(weights, combination).map_err(Error::Config)
 }
 
 /// What a run would do, for `--dry-run`.
@@ -168,9 +209,10 @@ fn publish(
     config: &Config,
     backbone: &Backbone,
     dataset: &Dataset,
-    heads: &[TrainedHead],
+    trained: &Trained,
     summary: &RunSummary,
 ) -> Result<Manifest> {
+    let heads = &trained.heads;
     let objectives = (0..heads.len())
         .map(|index| objective_entry(config, dataset, &heads[index], &summary.objectives[index], index));
     let manifest = Manifest {
@@ -178,9 +220,9 @@ fn publish(
         created_by: summary.created_by.clone(),
         name: config.name.clone(),
         backbone: backbone_entry(config, backbone),
-        rule: config.rule,
+        combine: trained.combiner.combination().clone(),
         objectives: objectives.collect(),
-        golden: golden(config, backbone, dataset, heads)?,
+        golden: golden(backbone, dataset, trained)?,
     };
     let stored: Vec<_> = heads.iter().map(TrainedHead::stored).collect();
     registry::publish(&config.output.registry, manifest, &stored)
@@ -245,20 +287,18 @@ fn objective_entry(
 }
 
 /// Evenly spaced items with their ids and scores.
-fn golden(config: &Config, backbone: &Backbone, dataset: &Dataset, heads: &[TrainedHead]) -> Result<Vec<Golden>> {
+fn golden(backbone: &Backbone, dataset: &Dataset, trained: &Trained) -> Result<Vec<Golden>> {
     let count = dataset.items.len();
     let chosen = (0..GOLDEN_EXAMPLES.min(count)).map(|index| index * count / GOLDEN_EXAMPLES.min(count));
-    let weights: Vec<f64> = config.objectives.iter().map(|objective| objective.weight).collect();
     chosen
         .map(|index| {
             let item = &dataset.items[index];
             let encoded = backbone.encode(&backbone.render(&item.prompt, &item.response)?)?;
-            let normalized: Vec<f64> = heads.iter().map(|head| head.scores[index].normalized).collect();
             Ok(Golden {
                 messages: golden_messages(item),
                 ids: encoded.ids,
-                raw: heads.iter().map(|head| head.scores[index].raw).collect(),
-                combined: combine(config.rule, &normalized, &weights),
+                raw: trained.heads.iter().map(|head| head.scores[index].raw).collect(),
+                combined: trained.combined(index),
             })
         })
         .collect()

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::TrainedHead;
 use super::fit::items_of;
 use super::search::Search;
+use super::{Trained, TrainedHead};
 use crate::backbone::Backbone;
-use crate::combine::combine;
 use crate::config::{Config, ModelPlace, ObjectiveConfig};
 use crate::data::{Audit, Dataset, Item, ObjectivePairs, Pair, Split};
 use crate::evaluate::{
@@ -26,9 +25,10 @@ pub(super) fn summarise(
     config: &Config,
     backbone: &Backbone,
     dataset: &Dataset,
-    heads: &[TrainedHead],
+    trained: &Trained,
     (counts, search): (Counts, Search),
 ) -> RunSummary {
+    let heads = trained.heads.as_slice();
     let test_items: Vec<usize> = dataset
         .objectives
         .iter()
@@ -47,7 +47,7 @@ pub(super) fn summarise(
         backbone: backbone_summary(backbone, counts),
         readouts: search.table,
         objectives,
-        combined: combined_summary(config, dataset, heads, &test_items),
+        combined: combined_summary(dataset, trained, &test_items),
         correlations: correlations(heads, &test_items),
         correlation_items: test_items.len(),
         command_next: next_command(config),
@@ -217,24 +217,15 @@ fn audit_summary(audit: &Audit) -> AuditSummary {
     }
 }
 
-fn combined_summary(
-    config: &Config,
-    dataset: &Dataset,
-    heads: &[TrainedHead],
-    test_items: &[usize],
-) -> CombinedSummary {
-    let weights: Vec<f64> = config.objectives.iter().map(|objective| objective.weight).collect();
-    let combined = |item: usize| {
-        let normalized: Vec<f64> = heads.iter().map(|head| head.scores[item].normalized).collect();
-        combine(config.rule, &normalized, &weights)
-    };
+fn combined_summary(dataset: &Dataset, trained: &Trained, test_items: &[usize]) -> CombinedSummary {
+    let combiner = &trained.combiner;
     let holistic = |score: &dyn Fn(usize) -> f64| accuracy(&outcomes(&dataset.holistic.pairs, Split::Test, score));
     CombinedSummary {
-        rule: word(&config.rule),
-        weights: config.objectives.iter().map(|objective| (objective.name.clone(), objective.weight)).collect(),
-        holistic: holistic(&combined),
+        combination: combiner.combination().clone(),
+        weights: combiner.names().iter().cloned().zip(combiner.weights().iter().copied()).collect(),
+        holistic: holistic(&|item| trained.combined(item)),
         holistic_longer: holistic(&|item| words(&dataset.items[item])),
-        scores: test_items.iter().map(|&item| combined(item)).collect(),
+        scores: test_items.iter().map(|&item| trained.combined(item)).collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod adding;
 mod bits;
+mod combining;
 mod containers;
 mod project;
 mod real_data;

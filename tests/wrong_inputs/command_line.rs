@@ -64,6 +64,14 @@ fn weights_that_are_all_zero() {
 }
 
 #[test]
+fn weights_in_one_list() {
+    let project = Project::trained();
+    let weights = ["--weights", "quality=0.5,safty=0.4,,safety=1"];
+    let arguments = [["score", "--threads", "1", "--registry", "registry/run"].as_slice(), &weights].concat();
+    assert_snapshot!(project.refused(2, &arguments));
+}
+
+#[test]
 fn an_example_where_one_stands_already() {
     let project = Project::new();
     project.write("demo/configs/demo.yaml", "mine");

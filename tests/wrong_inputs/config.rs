@@ -184,6 +184,47 @@ fn a_key_that_the_format_has_no_use_for() {
     assert_snapshot!(edited("objectives/safety.yaml", "format: pairs", "format: pairs\n    min_gap: 2"));
 }
 
+/// The message for a run that combines by `combine`.
+fn combined(combine: &str) -> String {
+    edited(RUN, "name: run", &format!("name: run\ncombine: {combine}"))
+}
+
+#[test]
+fn a_key_of_combine_that_is_unknown() {
+    assert_snapshot!(combined("{ rule: soft_min, taw: 0.5, tau: 0.5 }"));
+}
+
+#[test]
+fn keys_of_combine_that_the_rule_has_no_use_for() {
+    assert_snapshot!(combined("{ rule: soft_min, tau: 0.5, lambda: 2, floors: { safety: 0 } }"));
+}
+
+#[test]
+fn keys_of_combine_that_the_rule_needs() {
+    assert_snapshot!(combined("{ rule: gate }"));
+}
+
+#[test]
+fn a_floor_of_an_unknown_objective() {
+    assert_snapshot!(combined("{ rule: constrained, floors: { saftey: 0.0 }, lambda: 2 }"));
+}
+
+#[test]
+fn a_geometric_mean_of_z_scores() {
+    let project = Project::new();
+    project.edit(RUN, "name: run", "name: run\ncombine: { rule: geometric }");
+    project.edit(QUALITY, "name: quality", "name: quality\nnormalizer: zscore");
+    assert_snapshot!(project.refused(2, &TRAIN));
+}
+
+#[test]
+fn a_negative_weight_in_a_worst_case() {
+    let project = Project::new();
+    project.edit(RUN, "name: run", "name: run\ncombine: { rule: worst_case }");
+    project.edit(RUN, "weight: 0.5", "weight: -0.5\n    allow_negative: true");
+    assert_snapshot!(project.refused(2, &TRAIN));
+}
+
 #[test]
 fn a_file_in_place_of_the_registry() {
     let project = Project::new();

@@ -71,6 +71,14 @@ fn one_label_of_scores_that_are_bent() {
 }
 
 #[test]
+fn one_label_of_a_rule_that_is_not_linear() {
+    let project = Project::new();
+    project.edit("configs/run.yaml", "name: run", "name: run\ncombine: { rule: worst_case }");
+    let project = trained(project, "pooling: cls");
+    assert_snapshot!(export(&project, &["exported", "--labels", "combined"]));
+}
+
+#[test]
 fn labels_of_an_unknown_kind() {
     assert_snapshot!(export(&Project::trained(), &["exported", "--labels", "combine"]));
 }

@@ -58,7 +58,7 @@ fn a_head_that_is_missing() {
 #[test]
 fn a_manifest_of_a_newer_format() {
     assert_snapshot!(manifest_with(|manifest| {
-        manifest["format"] = json!(3);
+        manifest["format"] = json!(4);
         manifest["created_by"] = json!("ensemble 9.0.0");
     }));
 }
@@ -81,16 +81,33 @@ fn a_manifest_with_unusable_numbers() {
 }
 
 #[test]
+fn a_manifest_with_a_rule_that_cannot_combine() {
+    assert_snapshot!(manifest_with(|manifest| {
+        manifest["objectives"][0]["weight"] = json!(-1);
+        manifest["objectives"][1]["weight"] = json!(1e9);
+        manifest["combine"]["uncertainty_penalty"] = json!(-1);
+        manifest["combine"]["rule"] = json!({ "kind": "soft_min", "tau": 0 });
+        manifest["combine"]["references"] = json!({ "quality": 1 });
+    }));
+}
+
+#[test]
+fn a_manifest_with_a_rule_that_no_build_knows() {
+    let message = manifest_with(|manifest| manifest["combine"]["rule"] = json!({ "kind": "median" }));
+    assert!(message.contains("not a manifest this build reads: unknown variant `median`"), "{message}");
+}
+
+#[test]
 fn a_manifest_without_a_field() {
     let project = Project::trained();
-    project.write(MANIFEST, "{\n  \"format\": 2,\n  \"created_by\": \"ensemble 0.1.0\",\n  \"name\": \"run\"\n}\n");
+    project.write(MANIFEST, "{\n  \"format\": 3,\n  \"created_by\": \"ensemble 0.1.0\",\n  \"name\": \"run\"\n}\n");
     assert_snapshot!(project.refused(3, &VERIFY));
 }
 
 #[test]
 fn a_manifest_that_is_cut_short() {
     let project = Project::trained();
-    project.write(MANIFEST, "{\n  \"format\": 2,\n");
+    project.write(MANIFEST, "{\n  \"format\": 3,\n");
     assert_snapshot!(project.refused(3, &VERIFY));
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the whole way from files and overrides to a [`Config`] or to its faults.
 
+mod combine;
 mod hostile;
 mod label_rules;
 mod overrides;
@@ -130,7 +131,7 @@ fn a_whole_configuration_means_what_it_says() {
     let config = project.loaded(&[]);
     assert_eq!(config.name, "quickstart");
     assert_eq!(config.file, project.path("configs/run.yaml"));
-    assert_eq!(config.rule, Rule::WeightedSum);
+    assert_eq!(config.combine.rule, Rule::WeightedSum);
     let path = project.path("backbones/mini");
     let backbone = BackboneConfig {
         place: ModelPlace::Disk(path),

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::super::Split;
 use super::*;
 use crate::config::{
-    BackboneConfig, Format, HeadConfig, HeadKind, LabelSource, ModelPlace, NormalizerKind, ObjectiveConfig,
-    OutputConfig, Pooling, Rule, SourceConfig,
+    BackboneConfig, CombineConfig, Format, HeadConfig, HeadKind, LabelSource, ModelPlace, NormalizerKind,
+    ObjectiveConfig, OutputConfig, Pooling, SourceConfig,
 };
 
 /// A source with nothing special about it.
@@ -54,7 +54,7 @@ fn config(objectives: Vec<Vec<SourceConfig>>, holistic: Vec<SourceConfig>) -> Co
             score_head: false,
         },
         objectives: objectives.into_iter().enumerate().map(objective).collect(),
-        rule: Rule::WeightedSum,
+        combine: CombineConfig::default(),
         holistic,
         output: OutputConfig { registry: folder.clone(), report: folder.clone(), cache: folder },
     }
