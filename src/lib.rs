@@ -59,6 +59,8 @@ pub mod export;
 
 pub mod evaluate;
 
+pub mod weights;
+
 pub mod report;
 
 pub mod train_all;
