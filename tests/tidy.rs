@@ -155,7 +155,8 @@ fn architecture_names_every_room() {
 #[test]
 fn readme_names_every_command() {
     let text = std::fs::read_to_string(root().join("README.md")).expect("read");
-    for command in ["init", "validate", "doctor", "train-all", "score", "registry", "schema", "completions"] {
+    for command in ["init", "validate", "doctor", "train-all", "score", "weights", "registry", "schema", "completions"]
+    {
         assert!(text.contains(&format!("`{command}`")), "README.md does not name `{command}`");
     }
 }

@@ -44,7 +44,7 @@ impl SourceArgument<'_> {
             place: self.place.to_owned(),
             found: problem.found,
             accepted: problem.accepted,
-            help: problem.help,
+            help: problem.help.or_else(|| Some("relative paths are seen from the current folder".to_owned())),
         })?;
         Ok(SourceConfig {
             path,
@@ -61,5 +61,39 @@ impl SourceArgument<'_> {
             split_field: None,
             max_pairs_per_prompt: None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files;
+
+    fn argument(path: &Path) -> SourceArgument<'_> {
+        SourceArgument { place: "--holistic", path, format: None, score: None, default_score: "overall" }
+    }
+
+    #[test]
+    fn a_path_becomes_its_files() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for name in ["b.jsonl", "a.csv", "README.md"] {
+            files::write_atomic(&folder.path().join(name), b"{}").expect("written");
+        }
+        let source = argument(folder.path()).source().expect("a folder of data");
+        assert_eq!(source.files, [folder.path().join("a.csv"), folder.path().join("b.jsonl")]);
+        assert_eq!((source.score.as_str(), source.given.len(), source.format), ("overall", 0, None));
+        let ratings =
+            SourceArgument { score: Some("-toxicity"), format: Some(Format::Rated), ..argument(folder.path()) };
+        let source = ratings.source().expect("ratings have scores");
+        assert_eq!((source.score.as_str(), source.given), ("-toxicity", vec!["score"]));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_by_its_argument() {
+        let missing = argument(Path::new("none-such/pairs.jsonl")).source().expect_err("no file");
+        assert_eq!(missing.place, "--holistic");
+        assert!(missing.found.contains("which does not exist") && missing.help.is_some(), "{missing}");
+        let pairs = SourceArgument { score: Some("overall"), format: Some(Format::Pairs), ..argument(Path::new(".")) };
+        assert_eq!(pairs.source().expect_err("pairs have one label").place, "--score");
     }
 }

@@ -12,16 +12,18 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::likelihood::{Likelihood, Maximum, add_outer, add_scaled};
+use super::likelihood::{Likelihood, Maximum, add_outer, add_scaled, dot};
 use super::{Comparison, accuracy};
 use crate::error::Result;
 use crate::logistic::log_sigmoid;
-use checks::{column_scales, describe, usable};
+use checks::Checks;
 
 /// More objectives than this are not fitted.
 pub const MAX_OBJECTIVES: usize = 64;
 /// A p value below this is called evidence.
 const SIGNIFICANT: f64 = 0.05;
+/// Clustered standard errors below this share of the model-based ones are rounding noise.
+const NO_SPREAD: f64 = 1e-9;
 /// The 97.5% quantile of the standard normal distribution.
 const NORMAL_QUANTILE: f64 = 1.959_964;
 
@@ -62,7 +64,8 @@ pub struct Dimension {
     pub weight: f64,
     /// The weight divided by the sum of all absolute weights; 0 when all are 0.
     pub share: f64,
-    /// The standard error to read: clustered by prompt when prompts repeat, model-based otherwise.
+    /// The standard error to read: clustered by prompt when prompts repeat, model-based otherwise, and where what the
+    /// labels of each prompt leave unexplained cancels, which would claim certainty.
     pub standard_error: f64,
     /// From the inverse of the observed information.
     pub standard_error_model: f64,
@@ -79,6 +82,27 @@ pub struct Dimension {
 }
 
 impl Dimension {
+    /// `errors` are the model-based and the clustered standard error.
+    fn new(name: &str, (weight, share): (f64, f64), errors: (f64, f64), ratio: f64, clustered: bool) -> Self {
+        let (standard_error_model, standard_error_clustered) = errors;
+        let no_spread = standard_error_clustered <= NO_SPREAD * standard_error_model;
+        let standard_error = if clustered && !no_spread { standard_error_clustered } else { standard_error_model };
+        let z = weight / standard_error;
+        let likelihood_ratio_p = chi_square_tail(ratio);
+        Self {
+            name: name.to_owned(),
+            weight,
+            share,
+            standard_error,
+            standard_error_model,
+            standard_error_clustered,
+            z,
+            likelihood_ratio: ratio,
+            likelihood_ratio_p,
+            p_value: if clustered { chi_square_tail(z * z) } else { likelihood_ratio_p },
+        }
+    }
+
     /// One sentence for people.
     pub fn verdict(&self) -> String {
         let Self { name, weight, p_value, .. } = self;
@@ -96,22 +120,23 @@ impl Dimension {
     }
 }
 
-/// Learns one weight per objective; every comparison counts once.
+/// Learns one weight per objective; every comparison counts once. `place` names the comparisons in messages.
 ///
 /// # Errors
 /// [`Error::Data`](crate::error::Error::Data) when every comparison is a tie;
 /// [`Error::Numeric`](crate::error::Error::Numeric) when a score is not finite, when there are too few comparisons, and
 /// when no single vector of weights is best: an objective that is constant or a mix of others, or labels that some mix
 /// orders without a mistake.
-pub fn fit(names: &[String], comparisons: &[Comparison]) -> Result<Fit> {
-    usable(names, comparisons)?;
-    let scales = column_scales(names, comparisons)?;
+pub fn fit(names: &[String], comparisons: &[Comparison], place: &str) -> Result<Fit> {
+    let checks = Checks { names, comparisons, place };
+    checks.usable()?;
+    let scales = checks.column_scales()?;
     let all: Vec<usize> = (0..names.len()).collect();
     let likelihood = Likelihood::new(comparisons, &all, &scales);
-    let maximum = likelihood.maximise().map_err(|trouble| describe(&trouble, names, &scales))?;
+    let maximum = likelihood.maximise().map_err(|trouble| checks.describe(&trouble, &all, &scales))?;
     let without = (0..names.len())
         .into_par_iter()
-        .map(|left_out| log_likelihood_without(left_out, names, comparisons, &scales))
+        .map(|left_out| log_likelihood_without(left_out, &checks, &scales))
         .collect::<Result<Vec<f64>>>()?;
 
     let prompts: BTreeMap<usize, usize> = comparisons.iter().map(|comparison| comparison.prompt).zip(0..).collect();
@@ -121,24 +146,11 @@ pub fn fit(names: &[String], comparisons: &[Comparison]) -> Result<Fit> {
     let weights: Vec<f64> = point.weights.iter().zip(&scales).map(|(weight, scale)| weight / scale).collect();
     let total: f64 = weights.iter().map(|weight| weight.abs()).sum();
     let dimension = |k: usize| {
+        let share = if total > 0.0 { weights[k] / total } else { 0.0 };
         let error = |covariance: &[f64]| covariance[k * names.len() + k].max(0.0).sqrt() / scales[k];
-        let (model, sandwich) = (error(&covariances.0), error(&covariances.1));
-        let standard_error = if clustered { sandwich } else { model };
-        let z = if standard_error > 0.0 { weights[k] / standard_error } else { 0.0 };
+        let errors = (error(&covariances.0), error(&covariances.1));
         let likelihood_ratio = (2.0 * (point.log_likelihood - without[k])).max(0.0);
-        let likelihood_ratio_p = chi_square_tail(likelihood_ratio);
-        Dimension {
-            name: names[k].clone(),
-            weight: weights[k],
-            share: if total > 0.0 { weights[k] / total } else { 0.0 },
-            standard_error,
-            standard_error_model: model,
-            standard_error_clustered: sandwich,
-            z,
-            likelihood_ratio,
-            likelihood_ratio_p,
-            p_value: if clustered { chi_square_tail(z * z) } else { likelihood_ratio_p },
-        }
+        Dimension::new(&names[k], (weights[k], share), errors, likelihood_ratio, clustered)
     };
     let log_likelihood_null = null(comparisons);
     Ok(Fit {
@@ -151,7 +163,7 @@ pub fn fit(names: &[String], comparisons: &[Comparison]) -> Result<Fit> {
         log_likelihood_null,
         pseudo_r2: 1.0 - point.log_likelihood / log_likelihood_null,
         accuracy: accuracy(comparisons, &weights).unwrap_or(0.5),
-        gradient_norm: point.gradient.iter().map(|slope| slope * slope).sum::<f64>().sqrt() / comparisons.len() as f64,
+        gradient_norm: dot(&point.gradient, &point.gradient).sqrt() / comparisons.len() as f64,
         iterations: maximum.iterations,
     })
 }
@@ -163,22 +175,13 @@ fn null(comparisons: &[Comparison]) -> f64 {
 }
 
 /// The highest log-likelihood when objective `left_out` has weight zero.
-fn log_likelihood_without(
-    left_out: usize,
-    names: &[String],
-    comparisons: &[Comparison],
-    scales: &[f64],
-) -> Result<f64> {
-    let columns: Vec<usize> = (0..names.len()).filter(|column| *column != left_out).collect();
+fn log_likelihood_without(left_out: usize, checks: &Checks, scales: &[f64]) -> Result<f64> {
+    let columns: Vec<usize> = (0..checks.names.len()).filter(|column| *column != left_out).collect();
     if columns.is_empty() {
-        return Ok(null(comparisons));
+        return Ok(null(checks.comparisons));
     }
-    let maximum = Likelihood::new(comparisons, &columns, scales).maximise();
-    let kept = |values: &[usize]| -> (Vec<String>, Vec<f64>) {
-        values.iter().map(|column| (names[*column].clone(), scales[*column])).unzip()
-    };
-    let (kept_names, kept_scales) = kept(&columns);
-    Ok(maximum.map_err(|trouble| describe(&trouble, &kept_names, &kept_scales))?.point.log_likelihood)
+    let maximum = Likelihood::new(checks.comparisons, &columns, scales).maximise();
+    Ok(maximum.map_err(|trouble| checks.describe(&trouble, &columns, scales))?.point.log_likelihood)
 }
 
 /// H⁻¹ B H⁻¹, clustered by prompt, row-major.

@@ -1,4 +1,5 @@
 //! Does the fit find weights that were planted? Simulated labelers with known weights, many times over.
+#![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
 use super::{Comparison, Dimension, fit};
 use crate::logistic::sigmoid;
@@ -65,7 +66,7 @@ fn names() -> Vec<String> {
 
 fn dimensions(seed: u64, planted: [f64; 3], prompts: usize, sharing: (usize, f64)) -> Vec<Dimension> {
     let comparisons = simulated(&mut Generator(seed), planted, prompts, sharing);
-    fit(&names(), &comparisons).expect("enough noisy comparisons").dimensions
+    fit(&names(), &comparisons, "pairs").expect("enough noisy comparisons").dimensions
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn an_objective_that_does_not_matter_is_rejected_in_about_5_percent_of_runs() {
         wald += u32::from(z.abs() > 1.959_964);
         found += u32::from(dimensions[0].likelihood_ratio_p < 0.05);
     }
-    println!("planted 0, rejected at 5%: {} of 200 by likelihood ratio, {wald} of 200 by clustered z", ratio);
+    println!("planted 0, rejected at 5%: {ratio} of 200 by likelihood ratio, {wald} of 200 by clustered z");
     assert!((4..=18).contains(&ratio) && (4..=18).contains(&wald), "{ratio} {wald}");
     assert!(found >= 198, "what matters is found: {found}");
 }

@@ -1,4 +1,5 @@
 //! `ensemble weights` on the quickstart's registry, against what can be worked out from `ensemble score`.
+#![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -16,7 +16,8 @@ pub(super) fn run(options: &FitOptions, threads: usize, ui: &Ui) -> Result<u8> {
     let dataset = read("--holistic", &options.holistic, &options.reading)?;
     let scores = normalized(&options.registry, &dataset, threads, ui)?;
     let comparisons = comparisons(&dataset.holistic.pairs, &scores);
-    let found = workers(threads)?.install(|| fit(&objectives.names, &comparisons))?;
+    let place = files::shown(&options.holistic);
+    let found = workers(threads)?.install(|| fit(&objectives.names, &comparisons, &place))?;
     let current = accuracy(&comparisons, &objectives.weights);
     if ui.json {
         let mut object = json!(found);
@@ -28,8 +29,7 @@ pub(super) fn run(options: &FitOptions, threads: usize, ui: &Ui) -> Result<u8> {
         return Ok(0);
     }
     ui.note("");
-    let from = files::shown(&options.holistic);
-    ui.data(&format!("{} pairs of {} prompts, {} ties, from {from}", found.pairs, found.prompts, found.ties))?;
+    ui.data(&format!("{} pairs of {} prompts, {} ties, from {place}", found.pairs, found.prompts, found.ties))?;
     ui.data("")?;
     columns(&table(&found)).iter().try_for_each(|line| ui.data(line))?;
     ui.data("")?;
@@ -50,7 +50,11 @@ fn table(found: &Fit) -> Vec<Vec<String>> {
             format!("{:.3}", dimension.standard_error),
             format!("{:.2}", dimension.z),
             format!("{:.2}", dimension.likelihood_ratio),
-            format!("{:.3}", dimension.p_value),
+            if dimension.p_value < 0.001 {
+                format!("{:.0e}", dimension.p_value)
+            } else {
+                format!("{:.3}", dimension.p_value)
+            },
             format!("{:.3}", dimension.share),
         ]
     };
@@ -66,7 +70,7 @@ fn explain(found: &Fit, current: Option<f64>) -> Vec<String> {
     let current = current.map_or_else(String::new, |share| format!(", {} by the registry's weights", percent(share)));
     vec![
         format!(
-            "explains {} of the holistic label (pseudo-R² 1 − {:.1} / {:.1}, which is no share of variance)",
+            "explains {} of the holistic label (pseudo-R²: log-likelihood {:.1}, with weights of 0 {:.1})",
             percent(found.pseudo_r2),
             found.log_likelihood,
             found.log_likelihood_null

@@ -50,9 +50,9 @@ pub(super) fn run(options: &SweepOptions, threads: usize, ui: &Ui) -> Result<u8>
     ui.data("")?;
     columns(&table(&rows, &objectives.names)).iter().try_for_each(|line| ui.data(line))?;
     ui.data("")?;
-    ui.data(&format!("Pareto set: {on_front} of {points} weights, which no other weights beat in every accuracy"))?;
-    let beaten = if found.current.pareto { "no weights beat" } else { "other weights beat" };
-    ui.data(&format!("{beaten} the current ones in every accuracy (better in one, worse in none)"))?;
+    ui.data(&format!("Pareto set: {on_front} of {points} weights are beaten by no others"))?;
+    let others = if found.current.pareto { "no others beat them" } else { "others beat them" };
+    ui.data(&format!("current weights: {others} (as good in every accuracy, better in one)"))?;
     ui.data("the best of many weights looks better on these pairs than it will on others")?;
     ui.data(&format!("table     {}", files::shown(&options.output)))?;
     Ok(0)

@@ -29,7 +29,8 @@ fn noisy(count: usize, width: usize) -> Vec<Comparison> {
     let row = |index: usize| {
         let difference: Vec<f64> = (0..width).map(|k| (k + 1) as f64 * number(index, k)).collect();
         let margin: f64 = difference.iter().sum::<f64>() + 2.0 * number(index, 99);
-        let preference = if index % 5 == 0 { 0.5 + 0.4 * number(index, 7) } else { f64::from(u8::from(margin > 0.0)) };
+        let preference =
+            if index.is_multiple_of(5) { 0.5 + 0.4 * number(index, 7) } else { f64::from(u8::from(margin > 0.0)) };
         comparison(&difference, preference, index / 3)
     };
     (0..count).map(row).collect()
@@ -42,7 +43,7 @@ fn close(found: f64, truth: f64, tolerance: f64) {
 #[test]
 fn one_objective_has_a_closed_form() {
     // σ(w) = 30/40, so w = ln 3; information 40 · ¾ · ¼; the scores of 40 prompts have the same sum of squares.
-    let found = fit(&names(1), &coin(30, 40)).expect("40 pairs");
+    let found = fit(&names(1), &coin(30, 40), "pairs").expect("40 pairs");
     let one = &found.dimensions[0];
     let information: f64 = 40.0 * 0.75 * 0.25;
     close(one.weight, 3.0_f64.ln(), 1e-12);
@@ -62,7 +63,7 @@ fn one_objective_has_a_closed_form() {
 fn soft_labels_are_shares_of_labelers() {
     let shared: Vec<Comparison> = (0..40).map(|index| comparison(&[2.0], 0.8, index)).collect();
     // σ(2w) = 0.8.
-    close(fit(&names(1), &shared).expect("40 pairs").dimensions[0].weight, 4.0_f64.ln() / 2.0, 1e-12);
+    close(fit(&names(1), &shared, "pairs").expect("40 pairs").dimensions[0].weight, 4.0_f64.ln() / 2.0, 1e-12);
 }
 
 #[test]
@@ -74,73 +75,82 @@ fn tails_of_the_chi_square_agree_with_the_tables() {
     assert!(chi_square_tail(0.0) == 1.0);
 }
 
-#[test]
-fn two_objectives_agree_with_a_slow_climb_and_finite_differences() {
-    let comparisons = noisy(120, 2);
-    let found = fit(&names(2), &comparisons).expect("noisy pairs");
-    let value = |weights: [f64; 2]| -> f64 {
-        let term = |one: &Comparison| {
-            let margin = weights[0] * one.difference[0] + weights[1] * one.difference[1];
-            one.preference * log_sigmoid(margin) + (1.0 - one.preference) * log_sigmoid(-margin)
-        };
-        comparisons.iter().map(term).sum()
+fn margin_of(weights: [f64; 2], one: &Comparison) -> f64 {
+    weights[0] * one.difference[0] + weights[1] * one.difference[1]
+}
+
+/// The log-likelihood of two weights.
+fn value(comparisons: &[Comparison], weights: [f64; 2]) -> f64 {
+    let term = |one: &Comparison| {
+        let margin = margin_of(weights, one);
+        one.preference * log_sigmoid(margin) + (1.0 - one.preference) * log_sigmoid(-margin)
     };
-    let slope = |weights: [f64; 2]| -> [f64; 2] {
-        [0, 1].map(|k| {
-            let term = |one: &Comparison| {
-                let margin = weights[0] * one.difference[0] + weights[1] * one.difference[1];
-                (one.preference - sigmoid(margin)) * one.difference[k]
-            };
-            comparisons.iter().map(term).sum()
-        })
-    };
-    // Gradient ascent with a step below the inverse of the largest curvature, n/4 · E|d|².
+    comparisons.iter().map(term).sum()
+}
+
+/// Its slope.
+fn slope(comparisons: &[Comparison], weights: [f64; 2]) -> [f64; 2] {
+    let term = |one: &Comparison, k: usize| (one.preference - sigmoid(margin_of(weights, one))) * one.difference[k];
+    [0, 1].map(|k| comparisons.iter().map(|one| term(one, k)).sum())
+}
+
+/// Its maximum by gradient ascent, with a step below the inverse of the largest curvature, n/4 · E|d|².
+fn climbed(comparisons: &[Comparison]) -> [f64; 2] {
     let mut weights = [0.0, 0.0];
     for _ in 0..20_000 {
-        let [x, y] = slope(weights);
+        let [x, y] = slope(comparisons, weights);
         weights = [weights[0] + x / 60.0, weights[1] + y / 60.0];
     }
+    weights
+}
+
+#[test]
+fn two_weights_agree_with_a_slow_climb() {
+    let comparisons = noisy(120, 2);
+    let found = fit(&names(2), &comparisons, "pairs").expect("noisy pairs");
+    let weights = climbed(&comparisons);
     for (dimension, weight) in found.dimensions.iter().zip(weights) {
         close(dimension.weight, weight, 1e-8);
     }
-    close(found.log_likelihood, value(weights), 1e-10);
-
-    // Second derivatives by central differences of the slope; the inverse of a 2 × 2 matrix by its formula.
-    let step = 1e-5;
-    let [up, down] = [step, -step].map(|step| slope([weights[0] + step, weights[1]]));
-    let [right, left] = [step, -step].map(|step| slope([weights[0], weights[1] + step]));
-    let (a, b, c) =
-        ((down[0] - up[0]) / (2.0 * step), (down[1] - up[1]) / (2.0 * step), (left[1] - right[1]) / (2.0 * step));
-    let determinant = a * c - b * b;
-    let inverse = [[c / determinant, -b / determinant], [-b / determinant, a / determinant]];
-    close(found.dimensions[0].standard_error_model, inverse[0][0].sqrt(), 1e-6);
-    close(found.dimensions[1].standard_error_model, inverse[1][1].sqrt(), 1e-6);
-
-    // The sandwich, written out.
-    let mut meat = [[0.0; 2]; 2];
-    let groups = 40;
-    for prompt in 0..groups {
-        let mut sum = [0.0; 2];
-        for one in comparisons.iter().filter(|one| one.prompt == prompt) {
-            let margin = weights[0] * one.difference[0] + weights[1] * one.difference[1];
-            (0..2).for_each(|k| sum[k] += (one.preference - sigmoid(margin)) * one.difference[k]);
-        }
-        (0..4).for_each(|index| meat[index / 2][index % 2] += sum[index / 2] * sum[index % 2]);
-    }
-    for k in 0..2 {
-        let variance: f64 =
-            (0..4).map(|index| inverse[k][index / 2] * meat[index / 2][index % 2] * inverse[index % 2][k]).sum();
-        close(found.dimensions[k].standard_error_clustered, (40.0 / 39.0 * variance).sqrt(), 1e-6);
-    }
-    assert!(found.clustered && found.dimensions[0].standard_error == found.dimensions[0].standard_error_clustered);
-
+    close(found.log_likelihood, value(&comparisons, weights), 1e-10);
     // Without the second objective: golden-section search for the best single weight.
     let (mut low, mut high) = (-10.0, 10.0);
     while high - low > 1e-9 {
         let (one, other) = (low + 0.382 * (high - low), low + 0.618 * (high - low));
-        if value([one, 0.0]) < value([other, 0.0]) { low = one } else { high = other }
+        if value(&comparisons, [one, 0.0]) < value(&comparisons, [other, 0.0]) { low = one } else { high = other }
     }
-    close(found.dimensions[1].likelihood_ratio, 2.0 * (value(weights) - value([low, 0.0])), 1e-8);
+    let ratio = 2.0 * (value(&comparisons, weights) - value(&comparisons, [low, 0.0]));
+    close(found.dimensions[1].likelihood_ratio, ratio, 1e-8);
+}
+
+#[test]
+fn standard_errors_agree_with_finite_differences_and_the_sandwich_written_out() {
+    let comparisons = noisy(120, 2);
+    let found = fit(&names(2), &comparisons, "pairs").expect("noisy pairs");
+    let weights = climbed(&comparisons);
+    // Second derivatives by central differences of the slope; the inverse of a 2 × 2 matrix by its formula.
+    let step = 1e-5;
+    let [up, down] = [step, -step].map(|step| slope(&comparisons, [weights[0] + step, weights[1]]));
+    let [right, left] = [step, -step].map(|step| slope(&comparisons, [weights[0], weights[1] + step]));
+    let [a, b, c] = [down[0] - up[0], down[1] - up[1], left[1] - right[1]].map(|change| change / (2.0 * step));
+    let determinant = a * c - b * b;
+    let inverse = [[c / determinant, -b / determinant], [-b / determinant, a / determinant]];
+    let mut meat = [[0.0; 2]; 2];
+    for prompt in 0..40 {
+        let mut sum = [0.0; 2];
+        for one in comparisons.iter().filter(|one| one.prompt == prompt) {
+            (0..2).for_each(|k| sum[k] += (one.preference - sigmoid(margin_of(weights, one))) * one.difference[k]);
+        }
+        (0..4).for_each(|index| meat[index / 2][index % 2] += sum[index / 2] * sum[index % 2]);
+    }
+    for (k, dimension) in found.dimensions.iter().enumerate() {
+        let variance: f64 =
+            (0..4).map(|index| inverse[k][index / 2] * meat[index / 2][index % 2] * inverse[index % 2][k]).sum();
+        close(dimension.standard_error_model, inverse[k][k].sqrt(), 1e-6);
+        close(dimension.standard_error_clustered, (40.0 / 39.0 * variance).sqrt(), 1e-6);
+        assert!(dimension.standard_error == dimension.standard_error_clustered);
+    }
+    assert!(found.clustered, "three pairs of each prompt");
 }
 
 #[test]
@@ -148,7 +158,8 @@ fn copies_within_a_prompt_leave_the_clustered_errors_as_they_are() {
     let once: Vec<Comparison> =
         noisy(90, 2).into_iter().enumerate().map(|(index, one)| Comparison { prompt: index, ..one }).collect();
     let thrice: Vec<Comparison> = once.iter().flat_map(|one| [one.clone(), one.clone(), one.clone()]).collect();
-    let (once, thrice) = (fit(&names(2), &once).expect("pairs"), fit(&names(2), &thrice).expect("pairs"));
+    let (once, thrice) =
+        (fit(&names(2), &once, "pairs").expect("pairs"), fit(&names(2), &thrice, "pairs").expect("pairs"));
     for (once, thrice) in once.dimensions.iter().zip(&thrice.dimensions) {
         close(thrice.weight, once.weight, 1e-10);
         close(thrice.standard_error_clustered, once.standard_error_clustered, 1e-9);
@@ -180,7 +191,7 @@ fn verdicts_say_what_was_shown() {
 
 /// The one fault of a fit that must be refused.
 fn refused(count: usize, comparisons: &[Comparison]) -> (u8, String) {
-    let error = fit(&names(count), comparisons).expect_err("no weights");
+    let error = fit(&names(count), comparisons, "pairs").expect_err("no weights");
     assert_eq!(error.faults().len(), 1);
     let numeric = matches!(error, Error::Numeric(_) | Error::Data(_));
     assert!(numeric && error.faults()[0].help.is_some(), "{error}");
@@ -207,13 +218,13 @@ fn separated_labels_are_told_and_not_fitted() {
     let mut partly: Vec<Comparison> = coin(50, 80);
     partly.iter_mut().enumerate().for_each(|(index, one)| {
         let toward = 2.0 * one.preference - 1.0;
-        one.difference.push(if index % 12 == 0 { toward * (1.0 + index as f64) } else { 0.0 });
+        one.difference.push(if index.is_multiple_of(12) { toward * (1.0 + index as f64) } else { 0.0 });
     });
     let (_, message) = refused(2, &partly);
     assert!(message.contains("the score of safety orders every pair on which it differs"), "{message}");
     // One vote of the other kind bounds it.
     partly[12].preference = 1.0 - partly[12].preference;
-    assert!(fit(&names(2), &partly).is_ok_and(|found| found.dimensions[1].weight.is_finite()));
+    assert!(fit(&names(2), &partly, "pairs").is_ok_and(|found| found.dimensions[1].weight.is_finite()));
 }
 
 #[test]
@@ -228,7 +239,7 @@ fn objectives_that_follow_from_others_are_named_with_their_mix() {
     assert!(message.contains("conciseness is always 1.000 × safety"), "{message}");
     comparisons.iter_mut().for_each(|one| one.difference[1] = 0.0);
     let (_, message) = refused(3, &comparisons);
-    assert!(message.contains("safety: the same score for both answers of every pair"), "{message}");
+    assert!(message.contains("both answers of every pair have the same score of safety"), "{message}");
 }
 
 #[test]
@@ -242,7 +253,7 @@ fn too_little_is_told_with_what_is_needed() {
     let ties: Vec<Comparison> = noisy(90, 2).into_iter().map(|one| Comparison { preference: 0.5, ..one }).collect();
     let (code, message) = refused(2, &ties);
     assert_eq!(code, 2);
-    assert!(message.contains("every one of the 90 pairs is a tie"), "{message}");
+    assert!(message.contains("each of the 90 pairs is a tie"), "{message}");
     for wild in [f64::NAN, f64::INFINITY] {
         let mut comparisons = noisy(90, 2);
         comparisons[7].difference[1] = wild;
@@ -257,9 +268,15 @@ fn labels_that_cancel_give_zero_and_no_nan() {
         .enumerate()
         .map(|(index, one)| Comparison { preference: (index % 2) as f64, ..one })
         .collect();
-    let found = fit(&names(1), &both).expect("decided pairs");
+    let found = fit(&names(1), &both, "pairs").expect("decided pairs");
     let one = &found.dimensions[0];
     assert_eq!((one.weight, one.share, one.z, one.likelihood_ratio_p, found.pseudo_r2), (0.0, 0.0, 0.0, 1.0, 0.0));
+    // Within prompts: each prompt's own score vanishes, and the clustered error with it, which would claim certainty.
+    let both: Vec<Comparison> =
+        both.into_iter().enumerate().map(|(index, one)| Comparison { prompt: index / 2, ..one }).collect();
+    let one = &fit(&names(1), &both, "pairs").expect("decided pairs").dimensions[0];
+    assert!(one.standard_error_clustered < 1e-12 && one.standard_error == one.standard_error_model);
+    assert_eq!(one.p_value, 1.0);
 }
 
 proptest! {
@@ -268,7 +285,7 @@ proptest! {
         seed in 0_usize..1000, factors in (1e-6_f64..1e6, 1e-6_f64..1e6)
     ) {
         let plain: Vec<Comparison> = noisy(90 + seed % 7, 2);
-        let found = fit(&names(2), &plain).expect("noisy pairs");
+        let found = fit(&names(2), &plain, "pairs").expect("noisy pairs");
         // The same comparisons with their answers in the other order: the very same fit.
         let turned: Vec<Comparison> = plain
             .iter()
@@ -278,7 +295,7 @@ proptest! {
                 _ => comparison(&[-one.difference[0], -one.difference[1]], 1.0 - one.preference, one.prompt),
             })
             .collect();
-        let turned = fit(&names(2), &turned).expect("noisy pairs");
+        let turned = fit(&names(2), &turned, "pairs").expect("noisy pairs");
         let scaled: Vec<Comparison> = plain
             .iter()
             .map(|one| {
@@ -286,7 +303,7 @@ proptest! {
                 comparison(&difference, one.preference, one.prompt)
             })
             .collect();
-        let scaled = fit(&names(2), &scaled).expect("noisy pairs");
+        let scaled = fit(&names(2), &scaled, "pairs").expect("noisy pairs");
         let near = |left: f64, right: f64| (left - right).abs() <= 1e-9 * (1e-3 + right.abs());
         for (k, factor) in [factors.0, factors.1].into_iter().enumerate() {
             let (one, turned, scaled) = (&found.dimensions[k], &turned.dimensions[k], &scaled.dimensions[k]);
