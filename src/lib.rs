@@ -60,6 +60,8 @@ pub mod export;
 
 pub mod evaluate;
 
+pub mod weights;
+
 pub mod report;
 
 pub mod train_all;

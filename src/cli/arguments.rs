@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::Format;
+use crate::error::did_you_mean;
+
 /// Turn preference pairs into one reward number that reinforcement learning can trust.
 #[derive(Debug, Parser)]
 #[command(
@@ -67,6 +70,8 @@ pub enum Command {
     #[command(after_help = "Example:\n  ensemble export --registry registry/quickstart exported\n\n\
         The heads must read one token of one layer: backbone.pooling cls (encoders) or last_token (decoders).")]
     Export(ExportOptions),
+    /// Learn the weights of the combined score from holistic pairs, or see what other weights would do
+    Weights(WeightsOptions),
     /// List or verify a registry
     Registry(RegistryOptions),
     /// Print the JSON schema of a config file, for editors
@@ -149,6 +154,113 @@ pub enum ExportLabels {
     Combined,
     /// One per objective
     Objectives,
+}
+
+/// Options of `weights`.
+#[derive(Args, Debug)]
+pub struct WeightsOptions {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: WeightsAction,
+}
+
+/// What `weights` can do.
+#[derive(Debug, Subcommand)]
+pub enum WeightsAction {
+    /// Learn weights from holistic pairs, with standard errors and tests
+    #[command(after_help = "Example:\n  \
+        ensemble weights fit --registry registry/quickstart --holistic data/quickstart/holistic.jsonl\n\n\
+        A Bradley-Terry fit on differences of normalized scores; ends with the weights for your run's YAML.")]
+    Fit(FitOptions),
+    /// Walk over all weights: accuracy per objective, preferences that turn round, Pareto set
+    #[command(after_help = "Example:\n  \
+        ensemble weights sweep --registry registry/quickstart --holistic data/quickstart/holistic.jsonl \\\n    \
+        --pairs helpfulness=data/quickstart/helpfulness.pairs.jsonl \\\n    \
+        --pairs safety=data/quickstart/safety.pairs.jsonl --step 0.05 --output sweep.parquet")]
+    Sweep(SweepOptions),
+    /// Say of every pair by which weights its preference turns round, as JSON lines
+    #[command(after_help = "Example:\n  \
+        ensemble weights flip --registry registry/quickstart data/quickstart/safety.pairs.jsonl\n\n\
+        Lines are ordered by content, each distinct pair once, with its texts.")]
+    Flip(FlipOptions),
+}
+
+/// Options of `weights fit`.
+#[derive(Args, Debug)]
+pub struct FitOptions {
+    /// The registry folder
+    #[arg(long, short, env = "ENSEMBLE_REGISTRY")]
+    pub registry: PathBuf,
+    /// Pairs that say which answer is better all things considered: a file, a folder or a pattern
+    #[arg(long, value_name = "FILE")]
+    pub holistic: PathBuf,
+    /// How the pairs are read.
+    #[command(flatten)]
+    pub reading: PairReading,
+}
+
+/// How a file of pairs is read.
+#[derive(Args, Debug)]
+pub struct PairReading {
+    /// Which of a row's scores or labels counts, in formats that have several [default: overall]
+    #[arg(long, value_name = "NAME")]
+    pub score: Option<String>,
+    /// The files' format; by default it is told from the first row
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub format: Option<Format>,
+}
+
+/// Options of `weights sweep`.
+#[derive(Args, Debug)]
+pub struct SweepOptions {
+    /// The registry folder
+    #[arg(long, short, env = "ENSEMBLE_REGISTRY")]
+    pub registry: PathBuf,
+    /// Pairs that say which answer is better all things considered
+    #[arg(long, value_name = "FILE")]
+    pub holistic: Option<PathBuf>,
+    /// Pairs labelled for one objective: --pairs safety=data/safety.jsonl
+    #[arg(long, value_name = "NAME=FILE")]
+    pub pairs: Vec<String>,
+    /// The format of all these files; by default it is told from each one's first row
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub format: Option<Format>,
+    /// How far neighbouring weights are apart; made larger where that would be over 20,000 points
+    #[arg(long, default_value = "0.1", value_name = "STEP", value_parser = steps)]
+    pub step: usize,
+    /// The Parquet table to write
+    #[arg(long, default_value = "sweep.parquet", value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Options of `weights flip`.
+#[derive(Args, Debug)]
+pub struct FlipOptions {
+    /// The registry folder
+    #[arg(long, short, env = "ENSEMBLE_REGISTRY")]
+    pub registry: PathBuf,
+    /// Pairs in any format: a file, a folder or a pattern
+    pub file: PathBuf,
+    /// How the pairs are read.
+    #[command(flatten)]
+    pub reading: PairReading,
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    let words: Vec<&str> = Format::all().map(Format::word).collect();
+    let meant = || did_you_mean(text, &words).map_or_else(String::new, |word| format!("did you mean {word}? "));
+    Format::all()
+        .find(|format| format.word() == text)
+        .ok_or_else(|| format!("{}accepted: {}", meant(), words.join(", ")))
+}
+
+/// How many steps of the size in `text` lead from 0 to 1.
+fn steps(text: &str) -> Result<usize, String> {
+    let accepted = "accepted: 1 divided by a whole number up to 1000, as in 0.1, 0.05 or 0.01";
+    let step: f64 = text.parse().map_err(|_| accepted.to_owned())?;
+    let steps = (1.0 / step).round();
+    let whole = (1.0..=1000.0).contains(&steps) && (steps * step - 1.0).abs() < 1e-3;
+    if whole { Ok(steps as usize) } else { Err(accepted.to_owned()) }
 }
 
 /// Options of `registry`.

@@ -15,6 +15,7 @@ mod score;
 mod train_all;
 mod ui;
 mod validate;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,7 @@ fn dispatch(arguments: &Arguments, ui: &Ui) -> Result<u8> {
         Command::TrainAll(options) => train_all::run(options, threads, ui),
         Command::Score(options) => score::run(options, threads, ui),
         Command::Export(options) => export::run(options, ui),
+        Command::Weights(options) => weights::run(options, threads, ui),
         Command::Registry(options) => registry::run(options, ui),
         Command::Schema(options) => schema::run(options, ui),
         Command::Completions(options) => completions::run(options, Arguments::command(), ui),

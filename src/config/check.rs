@@ -28,11 +28,11 @@ mod combine;
 mod label_rule;
 
 /// What `min_gap` is when it is not given.
-const MIN_GAP: f64 = 1.0;
+pub(super) const MIN_GAP: f64 = 1.0;
 /// What `backbone.path` accepts.
 const MODEL: &str = "a model folder, or a file that ends in .gguf";
 /// The score that ranks holistic ratings when none is named.
-const HOLISTIC_SCORE: &str = "overall";
+pub const HOLISTIC_SCORE: &str = "overall";
 
 /// Reads the run at `path` and the objectives it names, applies `overrides` (each `KEY=VALUE`, an objective addressed
 /// by its name or index), and checks everything.

@@ -19,17 +19,19 @@ mod raw;
 mod rule;
 mod schema;
 mod shape;
+mod source_argument;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use check::load;
+pub use check::{HOLISTIC_SCORE, load};
 pub use columns::FIELDS;
 pub use format::Format;
 pub use inputs::data_extension;
 pub use label_rule::{Criterion, Pattern, RuleConfig, RuleKind};
 pub use rule::{CombineConfig, LARGEST, Rule};
 pub use schema::{OBJECTIVE_SCHEMA_FILE, RUN_SCHEMA_FILE, objective_schema, run_schema};
+pub use source_argument::SourceArgument;
 
 /// A whole run, checked.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::columns::{self, Columns};
 use super::row::Row;
 use super::{Dataset, Rows, audit, written_messages};
-use crate::config::Config;
+use crate::config::{Config, SourceConfig};
 use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
 use assemble::{assemble, too_few};
@@ -34,19 +34,31 @@ struct Reading<'a> {
 /// Reads all pairs of a run.
 ///
 /// # Errors
-/// [`Error::Io`] when a file cannot be read; [`Error::Data`] with the first 20 bad rows together, or with what makes
-/// a source or an objective unusable as a whole (no rows, mostly identical sides, too few pairs).
+/// As [`load_lists`], and [`Error::Data`] when an objective has too few pairs in a split.
 pub fn load(config: &Config) -> Result<Dataset> {
+    let objectives = config.objectives.iter().map(|objective| (objective.name.as_str(), objective.data.as_slice()));
+    let dataset = load_lists(&objectives.collect::<Vec<_>>(), &config.holistic)?;
+    refuse(too_few(config, &dataset))?;
+    Ok(dataset)
+}
+
+/// Reads lists of pairs for a purpose that all pairs serve, whatever their split: one list per named objective, and the
+/// holistic ones. A list may be short or empty.
+///
+/// # Errors
+/// [`Error::Io`] when a file cannot be read; [`Error::Data`] with the first 20 bad rows together, or with what makes
+/// a source unusable as a whole (no rows, mostly identical sides).
+pub fn load_lists(objectives: &[(&str, &[SourceConfig])], holistic: &[SourceConfig]) -> Result<Dataset> {
     let mut sources: Vec<Reading> = Vec::new();
     let reading = |owner, source| Reading {
         reader: Reader::new(owner, source),
         columns: Columns::new(&source.columns),
         digests: Vec::new(),
     };
-    for (owner, objective) in config.objectives.iter().enumerate() {
-        sources.extend(objective.data.iter().map(|source| reading(owner, source)));
+    for (owner, (_, data)) in objectives.iter().enumerate() {
+        sources.extend(data.iter().map(|source| reading(owner, source)));
     }
-    sources.extend(config.holistic.iter().map(|source| reading(config.objectives.len(), source)));
+    sources.extend(holistic.iter().map(|source| reading(objectives.len(), source)));
     let mut pool = Pool::default();
     let mut faults = Vec::new();
     let mut done: BTreeSet<&Path> = BTreeSet::new();
@@ -69,9 +81,8 @@ pub fn load(config: &Config) -> Result<Dataset> {
         }
     }
     refuse(faults)?;
-    let dataset = assemble(config, read, &pool);
-    refuse(too_few(config, &dataset))?;
-    Ok(dataset)
+    let names: Vec<&str> = objectives.iter().map(|(name, _)| *name).collect();
+    Ok(assemble(&names, read, &pool))
 }
 
 impl Reading<'_> {

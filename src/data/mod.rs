@@ -19,7 +19,7 @@ mod written_messages;
 
 pub use audit::{Audit, LengthSkew, SourceAudit};
 pub use columns::plain;
-pub use load::load;
+pub use load::{load, load_lists};
 pub use read::{Record, Rows};
 pub use row::{parse_item, parse_object};
 pub use split::{Split, Splitter};

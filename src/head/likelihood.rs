@@ -31,11 +31,12 @@ impl Likelihood {
     pub(super) fn terms(self, z: f64, tie: f64, p: f64) -> Terms {
         match self {
             Self::BradleyTerry => {
-                let probability = sigmoid(z);
+                // Both tails from their own side: σ(z) − 1 would lose the digits of a confident pair.
+                let (right, wrong) = (sigmoid(z), sigmoid(-z));
                 Terms {
                     loss: -(p * log_sigmoid(z) + (1.0 - p) * log_sigmoid(-z)),
-                    slope: probability - p,
-                    curvature: probability * (1.0 - probability),
+                    slope: (1.0 - p) * right - p * wrong,
+                    curvature: right * wrong,
                     ..Terms::default()
                 }
             }

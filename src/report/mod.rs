@@ -13,6 +13,7 @@ mod png;
 #[cfg(test)]
 pub(crate) mod sample;
 mod summary;
+mod sweep;
 mod tables;
 mod view;
 mod warnings;
@@ -24,6 +25,7 @@ pub use summary::{
     AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, FitSummary, GroupAccuracy, LONGER_WINS,
     ObjectiveSummary, ReadoutObjective, ReadoutSummary, RunSummary, SHORTER_WINS, SplitSize, Standing,
 };
+pub use sweep::write_sweep;
 pub use warnings::{Warning, warnings};
 
 use crate::error::{Error, Fault, Result};

@@ -49,7 +49,8 @@ pub(super) fn parquet(frame: &mut DataFrame) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn refused(error: &polars::prelude::PolarsError) -> Error {
+/// What a refusal of polars means to a user.
+pub(super) fn refused(error: &polars::prelude::PolarsError) -> Error {
     Error::Io(vec![Fault::new("report tables", format!("cannot be made: {error}"))])
 }
 

@@ -200,7 +200,10 @@ fn featurize(
 }
 
 /// A pool of `threads` to fit in, which decides speed only: all sums have a fixed order.
-fn workers(threads: usize) -> Result<rayon::ThreadPool> {
+///
+/// # Errors
+/// [`Error::Io`] when the system refuses a thread.
+pub fn workers(threads: usize) -> Result<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|error| Error::Io(vec![Fault::new("--threads", error)]))
 }

@@ -9,3 +9,4 @@ mod real_data;
 mod scoring;
 mod sources;
 mod training;
+mod weights;

@@ -24,6 +24,7 @@ mod registry;
 mod score;
 mod sources;
 mod templates;
+mod weights;
 
 use project::{Project, TRAIN};
 

@@ -18,9 +18,8 @@ const MIN_TRAINING_PAIRS: usize = 20;
 const HOLISTIC: &str = "overall";
 
 /// Puts the sources' pairs together: one list per objective, items and pairs in the order of their keys.
-pub(super) fn assemble(config: &Config, sources: Vec<ReadSource>, pool: &Pool) -> Dataset {
-    let names = config.objectives.iter().map(|objective| objective.name.as_str()).chain([HOLISTIC]);
-    let mut kept: Vec<Kept> = names.map(Kept::new).collect();
+pub(super) fn assemble(objectives: &[&str], sources: Vec<ReadSource>, pool: &Pool) -> Dataset {
+    let mut kept: Vec<Kept> = objectives.iter().copied().chain([HOLISTIC]).map(Kept::new).collect();
     for source in sources {
         if let Some(kept) = kept.get_mut(source.owner) {
             kept.add(source);

@@ -288,3 +288,21 @@ fn published_ultrafeedback_rows_are_pairs_although_messages_stand_beside_them() 
     assert_eq!((audit.format, audit.pairs), (Format::Pairs, 300));
     assert_eq!(dataset.items[dataset.objectives[0].pairs[0].chosen].response, "good");
 }
+
+#[test]
+fn lists_need_no_splits_and_share_items() {
+    let files = Files::new();
+    let (short, holistic) =
+        (files.source("a", &rows(3)), files.source("b", &[row(1, "good", "bad"), row(9, "a", "b")]));
+    let lists: [(&str, &[SourceConfig]); 2] = [("quality", std::slice::from_ref(&short)), ("safety", &[])];
+    let dataset = load_lists(&lists, &[holistic]).expect("short lists are no fault");
+    let counts: Vec<(&str, usize)> =
+        dataset.objectives.iter().map(|list| (list.name.as_str(), list.pairs.len())).collect();
+    assert_eq!(counts, [("quality", 3), ("safety", 0)]);
+    // Three prompts with two answers, one more prompt in the holistic list, which has one of the three too.
+    assert_eq!((dataset.holistic.pairs.len(), dataset.items.len()), (2, 8));
+    let shared = dataset.holistic.pairs.iter().filter(|pair| {
+        dataset.objectives[0].pairs.iter().any(|other| (other.chosen, other.rejected) == (pair.chosen, pair.rejected))
+    });
+    assert_eq!(shared.count(), 1);
+}
