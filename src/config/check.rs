@@ -12,17 +12,16 @@ use super::diagnostic::{Origin, Problem, Sources};
 use super::document::{Documents, ObjectiveDocument};
 use super::inputs::{self, Inputs};
 use super::node::Node;
-use super::raw::{
-    RawBackbone, RawEntry, RawHead, RawHeadChoice, RawObjective, RawOutput, RawPenalty, RawRun, RawSource,
-};
+use super::raw::{RawBackbone, RawEntry, RawObjective, RawOutput, RawRun, RawSource};
 use super::shape::Shape;
 use super::{
-    BackboneConfig, Config, Format, HeadConfig, HeadKind, LabelSource, ModelPlace, ObjectiveConfig, OutputConfig,
-    SourceConfig, paths, schema,
+    BackboneConfig, Config, Format, HeadKind, LabelSource, ModelPlace, ObjectiveConfig, OutputConfig, SourceConfig,
+    paths, schema,
 };
 use crate::error::{Error, Result, quote};
 use crate::files;
 
+mod head;
 mod label_rule;
 
 /// What `min_gap` is when it is not given.
@@ -192,40 +191,6 @@ impl Check {
             head,
             normalizer: raw.normalizer,
         })
-    }
-
-    fn head(&mut self, raw: RawHeadChoice, node: &Node) -> HeadKind {
-        let raw = match raw {
-            RawHeadChoice::Word(_) => return HeadKind::Pretrained(None),
-            RawHeadChoice::Settings(raw) => raw,
-        };
-        if let Some(label) = raw.pretrained {
-            let given = |key: &str| node.child("head").is_some_and(|head| head.child(key).is_some());
-            for key in ["l2", "l2_grid", "folds"].into_iter().filter(|key| given(key)) {
-                let key = format!("head.{key}");
-                let problem = Problem::new(node.origin_at(&key), format!("{key} has no meaning with head.pretrained"));
-                self.problems.push(problem.help("remove it: a pretrained head is not fitted"));
-            }
-            return HeadKind::Pretrained(Some(label));
-        }
-        HeadKind::Linear(self.linear_head(raw, node))
-    }
-
-    fn linear_head(&mut self, raw: RawHead, node: &Node) -> HeadConfig {
-        for (index, pair) in raw.l2_grid.windows(2).enumerate() {
-            if let [before, after] = pair
-                && after <= before
-            {
-                let key = format!("head.l2_grid.{}", index + 1);
-                let problem = Problem::new(node.origin_at(&key), format!("{key} is {after} and comes after {before}"));
-                self.problems.push(problem.accepts("ascending numbers"));
-            }
-        }
-        let l2 = match raw.l2 {
-            RawPenalty::Chosen(_) => None,
-            RawPenalty::Given(l2) => Some(l2),
-        };
-        HeadConfig { l2, l2_grid: raw.l2_grid, folds: raw.folds }
     }
 
     fn data(

@@ -10,6 +10,7 @@ mod columns;
 mod diagnostic;
 mod document;
 mod format;
+mod head;
 mod inputs;
 mod label_rule;
 mod node;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 pub use check::load;
 pub use columns::FIELDS;
 pub use format::Format;
+pub use head::{ControlConfig, ControlMode, HeadConfig, HeadKind, Probe};
 pub use inputs::data_extension;
 pub use label_rule::{Criterion, Pattern, RuleConfig, RuleKind};
 pub use schema::{OBJECTIVE_SCHEMA_FILE, RUN_SCHEMA_FILE, objective_schema, run_schema};
@@ -185,26 +187,6 @@ pub struct SourceConfig {
     /// At most this many pairs of one prompt, the ones with the lowest content digest, so that a prompt with
     /// hundreds of pairs does not outvote the rest.
     pub max_pairs_per_prompt: Option<usize>,
-}
-
-/// A head to train, or the checkpoint's own.
-#[derive(Clone, Debug, PartialEq)]
-pub enum HeadKind {
-    /// Fitted by Bradley-Terry.
-    Linear(HeadConfig),
-    /// A label of the checkpoint's own score head: its name or number, `None` for the only one.
-    Pretrained(Option<String>),
-}
-
-/// How a linear head is trained.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HeadConfig {
-    /// The L2 penalty on standardized weights; `None` means: chosen by grouped cross-validation from `l2_grid`.
-    pub l2: Option<f64>,
-    /// The candidates for cross-validation, ascending.
-    pub l2_grid: Vec<f64>,
-    /// How many folds; a prompt never stands in two of them.
-    pub folds: usize,
 }
 
 /// How raw scores become normalized ones (fitted on the calibration split's responses).

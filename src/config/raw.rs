@@ -4,6 +4,8 @@
 //! these structs. A required key is an `Option` only so that reading can go on after a fault and report the rest.
 //! What keys mean together stands in [`super::check`].
 
+mod head;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::columns;
 use super::{Format, LabelSource, NormalizerKind, Pooling, Rule, RuleKind};
+pub(super) use head::{RawControl, RawHead, RawHeadChoice, RawPenalty};
 
 /// The version of the configuration format this build reads.
 pub(super) const VERSION: u64 = 1;
@@ -262,78 +265,9 @@ pub(super) struct RawLabelRule {
     pub max_gap: Option<f64>,
 }
 
-/// A head to train, or the checkpoint's own.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(super) enum RawHeadChoice {
-    /// The checkpoint's own score head, which has one label.
-    Word(RawPretrained),
-    /// How it is trained, or which label of the checkpoint's own score head it is.
-    Settings(RawHead),
-}
-
-/// The word `pretrained`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RawPretrained {
-    /// The checkpoint's own score head.
-    Pretrained,
-}
-
-/// How a linear head is trained.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawHead {
-    /// The L2 penalty on standardized weights; `auto` chooses it from `l2_grid` by grouped cross-validation.
-    #[serde(default = "default_penalty")]
-    pub l2: RawPenalty,
-    /// The candidates for cross-validation, ascending.
-    #[serde(default = "default_grid")]
-    #[schemars(length(min = 2, max = 32), extend("items" = {"type": "number", "exclusiveMinimum": 0}))]
-    pub l2_grid: Vec<f64>,
-    /// How many folds; a prompt never stands in two of them.
-    #[serde(default = "default_folds")]
-    #[schemars(range(min = 2, max = 20))]
-    pub folds: usize,
-    /// Train nothing: take this label (its name or number) of the checkpoint's own score head.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = TEXT_PATTERN))]
-    pub pretrained: Option<String>,
-}
-
-/// An L2 penalty: chosen or given.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(super) enum RawPenalty {
-    /// Chosen by cross-validation.
-    Chosen(RawAuto),
-    /// Given.
-    Given(#[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000_000_000_u64))] f64),
-}
-
-/// The word `auto`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RawAuto {
-    /// Chosen by cross-validation.
-    Auto,
-}
-
 impl Default for RawCombine {
     fn default() -> Self {
         Self { rule: default_rule() }
-    }
-}
-
-impl Default for RawHeadChoice {
-    fn default() -> Self {
-        Self::Settings(RawHead::default())
-    }
-}
-
-impl Default for RawHead {
-    fn default() -> Self {
-        Self { l2: default_penalty(), l2_grid: default_grid(), folds: default_folds(), pretrained: None }
     }
 }
 
@@ -359,16 +293,4 @@ fn default_rule() -> Rule {
 
 fn default_normalizer() -> NormalizerKind {
     NormalizerKind::Zscore
-}
-
-fn default_penalty() -> RawPenalty {
-    RawPenalty::Chosen(RawAuto::Auto)
-}
-
-fn default_grid() -> Vec<f64> {
-    vec![1.0, 10.0, 100.0, 1e3, 1e4, 1e5]
-}
-
-fn default_folds() -> usize {
-    5
 }

@@ -10,6 +10,7 @@ mod hh_rlhf;
 mod lines;
 mod load;
 mod pairs;
+pub mod probes;
 mod rated;
 mod read;
 mod row;

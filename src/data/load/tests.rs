@@ -39,7 +39,7 @@ fn config(objectives: Vec<Vec<SourceConfig>>, holistic: Vec<SourceConfig>) -> Co
         weight: 1.0,
         labels: LabelSource::Human,
         data,
-        head: HeadKind::Linear(HeadConfig { l2: Some(1.0), l2_grid: vec![1.0], folds: 5 }),
+        head: HeadKind::Linear(HeadConfig { l2: Some(1.0), l2_grid: vec![1.0], folds: 5, control: vec![] }),
         normalizer: NormalizerKind::Zscore,
     };
     let folder = PathBuf::from("out");

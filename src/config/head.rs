@@ -1,0 +1,71 @@
+//! A head to train or to take: its penalty, and what it is kept from following.
+
+use super::Pattern;
+
+/// A head to train, or the checkpoint's own.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HeadKind {
+    /// Fitted by Bradley-Terry.
+    Linear(HeadConfig),
+    /// A label of the checkpoint's own score head: its name or number, `None` for the only one.
+    Pretrained(Option<String>),
+}
+
+/// How a linear head is trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadConfig {
+    /// The L2 penalty on standardized weights; `None` means: chosen by grouped cross-validation from `l2_grid`.
+    pub l2: Option<f64>,
+    /// The candidates for cross-validation, ascending.
+    pub l2_grid: Vec<f64>,
+    /// How many folds; a prompt never stands in two of them.
+    pub folds: usize,
+    /// What the score is not to follow, each probe once.
+    pub control: Vec<ControlConfig>,
+}
+
+/// Something a head is kept from following.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ControlConfig {
+    /// What is measured of the response.
+    pub probe: Probe,
+    /// How the head is kept from it.
+    pub mode: ControlMode,
+}
+
+/// A number of a response's text that a head should not simply copy; computed by `data::probes`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Probe {
+    /// log(1 + words).
+    Length,
+    /// log(1 + Markdown marks).
+    Markdown,
+    /// Whether a phrase of refusal stands near the beginning: 1 or 0.
+    Refusal,
+    /// log(1 + matches).
+    Pattern(Pattern),
+}
+
+impl Probe {
+    /// Its name in messages and tables: `length`, `markdown`, `refusal`, or `pattern` with the expression.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Length => "length".to_owned(),
+            Self::Markdown => "markdown".to_owned(),
+            Self::Refusal => "refusal".to_owned(),
+            Self::Pattern(pattern) => format!("pattern {}", pattern.as_str()),
+        }
+    }
+}
+
+/// How a head is kept from following a probe.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ControlMode {
+    /// The scores of the training responses are not correlated with the probe at all.
+    Constraint,
+    /// A correlation costs something in the loss.
+    Penalty {
+        /// How much, above 0.
+        strength: f64,
+    },
+}
