@@ -179,6 +179,7 @@ impl Check {
             score: raw.name.as_deref().unwrap_or_default(),
             labels: raw.labels.unwrap_or(LabelSource::Human),
         };
+        self.regression(&raw, node);
         let data = self.data(raw.data.unwrap_or_default(), node, "data", &surroundings);
         let head = self.head(raw.head, node);
         Some(ObjectiveConfig {

@@ -20,8 +20,30 @@ pub struct HeadConfig {
     pub l2_grid: Vec<f64>,
     /// How many folds; a prompt never stands in two of them.
     pub folds: usize,
+    /// What it is fitted to.
+    pub loss: Loss,
+    /// Label smoothing ε, 0 ≤ ε < ½: a preference p counts as (1 − ε)·p + ε·(1 − p); 0 with [`Loss::Regression`].
+    pub label_smoothing: f64,
+    /// TRL's coefficient of the mean over pairs of (r(chosen) + r(rejected))² beside the mean loss, 0 or more; 0 with
+    /// [`Loss::Regression`].
+    pub center_rewards_coefficient: f64,
     /// What the score is not to follow, each probe once.
     pub control: Vec<ControlConfig>,
+}
+
+/// What a head is fitted to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// Pairs by Bradley and Terry (1952): the log-odds of a win are the difference of the scores; a tie is half a win.
+    #[default]
+    BradleyTerry,
+    /// Pairs with ties by Davidson (1970): Bradley-Terry with a fitted share of ties.
+    Davidson,
+    /// Whole rankings of the answers to a prompt by Plackett (1975) and Luce (1959): the best is chosen first.
+    PlackettLuce,
+    /// The ratings themselves by least squares; for sources of rated answers.
+    Regression,
 }
 
 /// Something a head is kept from following.

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 pub use check::load;
 pub use columns::FIELDS;
 pub use format::Format;
-pub use head::{ControlConfig, ControlMode, HeadConfig, HeadKind, Probe};
+pub use head::{ControlConfig, ControlMode, HeadConfig, HeadKind, Loss, Probe};
 pub use inputs::data_extension;
 pub use label_rule::{Criterion, Pattern, RuleConfig, RuleKind};
 pub use schema::{OBJECTIVE_SCHEMA_FILE, RUN_SCHEMA_FILE, objective_schema, run_schema};

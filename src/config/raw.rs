@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::columns;
 use super::{Format, LabelSource, NormalizerKind, Pooling, Rule, RuleKind};
-pub(super) use head::{RawControl, RawHead, RawHeadChoice, RawPenalty};
+pub(super) use head::{RawControl, RawControlMode, RawHead, RawHeadChoice, RawPenalty, RawProbe};
 
 /// The version of the configuration format this build reads.
 pub(super) const VERSION: u64 = 1;

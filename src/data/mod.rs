@@ -51,6 +51,19 @@ pub struct Pair {
     pub prompt_key: Digest,
 }
 
+/// An answer's own score, for heads that are fitted to ratings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemRating {
+    /// Index of the answer in [`Dataset::items`].
+    pub item: usize,
+    /// Its mean score over the labelers, in the source's unit; negated where less is better.
+    pub score: f64,
+    /// Which split its prompt belongs to.
+    pub split: Split,
+    /// Digest of the normalised prompt: ratings that share it are not independent.
+    pub prompt_key: Digest,
+}
+
 /// All pairs of one objective, ordered by content.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectivePairs {
@@ -58,6 +71,9 @@ pub struct ObjectivePairs {
     pub name: String,
     /// Its pairs, ordered by the keys of chosen and rejected item.
     pub pairs: Vec<Pair>,
+    /// The ratings of the sources that are labelled by a score, ordered by item, one per item. Answers that stand in
+    /// no pair are among them only where the head is fitted to ratings.
+    pub ratings: Vec<ItemRating>,
     /// What was read, dropped and found.
     pub audit: Audit,
 }

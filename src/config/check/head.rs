@@ -3,11 +3,14 @@
 use super::label_rule::stands;
 use super::{Check, Node, Problem};
 use crate::config::node::Value;
-use crate::config::raw::{RawControl, RawControlMode, RawHead, RawHeadChoice, RawPenalty, RawProbe};
-use crate::config::{ControlConfig, ControlMode, HeadConfig, HeadKind, Probe};
+use crate::config::raw::{RawControl, RawControlMode, RawHead, RawHeadChoice, RawObjective, RawPenalty, RawProbe};
+use crate::config::{ControlConfig, ControlMode, Format, HeadConfig, HeadKind, Loss, Probe};
 
 /// The keys of a head that only training reads.
-const TRAINING: [&str; 4] = ["l2", "l2_grid", "folds", "control"];
+const TRAINING: [&str; 7] =
+    ["l2", "l2_grid", "folds", "loss", "label_smoothing", "center_rewards_coefficient", "control"];
+/// The keys of a head that only losses of pairs read.
+const PAIRWISE: [&str; 2] = ["label_smoothing", "center_rewards_coefficient"];
 /// What an entry of `head.control` measures.
 const PROBES: &str = "probe: length, markdown or refusal; or pattern: a regular expression";
 
@@ -41,7 +44,40 @@ impl Check {
             RawPenalty::Chosen(_) => None,
             RawPenalty::Given(l2) => Some(l2),
         };
-        HeadConfig { l2, l2_grid: raw.l2_grid, folds: raw.folds, control: self.controls(&raw.control, node) }
+        HeadConfig {
+            l2,
+            l2_grid: raw.l2_grid,
+            folds: raw.folds,
+            loss: raw.loss,
+            label_smoothing: raw.label_smoothing,
+            center_rewards_coefficient: raw.center_rewards_coefficient,
+            control: self.controls(&raw.control, node),
+        }
+    }
+
+    /// Regression learns from ratings: sources that are known to have none, and keys about pairs, are a mistake.
+    pub(super) fn regression(&mut self, raw: &RawObjective, node: &Node) {
+        let RawHeadChoice::Settings(RawHead { loss: Loss::Regression, pretrained: None, .. }) = &raw.head else {
+            return;
+        };
+        for key in PAIRWISE.into_iter().map(|key| format!("head.{key}")).filter(|key| stands(node, key)) {
+            let found = format!("{key} has no meaning with loss: regression");
+            self.problems.push(Problem::new(node.origin_at(&key), found).help("remove it: ratings are no pairs"));
+        }
+        for (index, source) in raw.data.iter().flatten().enumerate() {
+            if let Some(format) = source.format.filter(|format| !format.is_rated()) {
+                let key = format!("data.{index}.format");
+                let found = format!("{key} is {}, but loss: regression learns from ratings", format.word());
+                let rated: Vec<&str> = Format::all().filter(|format| format.is_rated()).map(Format::word).collect();
+                let problem = Problem::new(node.origin_at(&key), found).accepts(rated.join(", "));
+                self.problems.push(problem.help("take the source out, or another head.loss"));
+            }
+            if source.rule.is_some() {
+                let key = format!("data.{index}.rule");
+                let found = format!("{key} labels pairs, but loss: regression learns from ratings");
+                self.problems.push(Problem::new(node.origin_at(&key), found).help("remove rule, or take another loss"));
+            }
+        }
     }
 
     fn controls(&mut self, raw: &[RawControl], node: &Node) -> Vec<ControlConfig> {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TEXT_PATTERN;
+use crate::config::Loss;
 
 /// A head has at most this many probes to be kept from.
 const MAX_CONTROLS: usize = 16;
@@ -41,6 +42,19 @@ pub(in crate::config) struct RawHead {
     #[serde(default = "default_folds")]
     #[schemars(range(min = 2, max = 20))]
     pub folds: usize,
+    /// What the head is fitted to.
+    #[serde(default)]
+    pub loss: Loss,
+    /// Label smoothing: the share of labels that is taken to be wrong. A pair won with certainty counts as won with
+    /// 1 minus this.
+    #[serde(default)]
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 0.5))]
+    pub label_smoothing: f64,
+    /// This times the mean over pairs of (reward of the chosen + reward of the rejected answer) squared is added to the
+    /// mean loss, which keeps rewards centred on 0; 0.01 is usual. As in TRL.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub center_rewards_coefficient: f64,
     /// What the score is not to follow: probes of the response's text whose effect is taken out of the head.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_CONTROLS))]
@@ -123,6 +137,9 @@ impl Default for RawHead {
             l2: default_penalty(),
             l2_grid: default_grid(),
             folds: default_folds(),
+            loss: Loss::default(),
+            label_smoothing: 0.0,
+            center_rewards_coefficient: 0.0,
             control: Vec::new(),
             pretrained: None,
         }

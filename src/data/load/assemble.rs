@@ -5,49 +5,72 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
 
 use super::source::{Pool, ReadSource};
-use crate::config::Config;
+use crate::config::{Config, Format, HeadKind, Loss, ObjectiveConfig};
 use crate::data::audit::{self, DUPLICATE_PAIR};
 use crate::data::pairs::Candidate;
-use crate::data::{Audit, Dataset, Item, ObjectivePairs, Pair, Split, Splitter};
+use crate::data::rated::Scored;
+use crate::data::{Audit, Dataset, Item, ItemRating, ObjectivePairs, Pair, Split, Splitter};
 use crate::error::Fault;
 use crate::files::{self, Digest};
 
 /// Fewer pairs than this to learn from are a mistake, not an objective.
 const MIN_TRAINING_PAIRS: usize = 20;
+/// The same for ratings, where a head is fitted to them.
+const MIN_TRAINING_RATINGS: usize = 20;
 /// The name under which the holistic pairs stand.
 const HOLISTIC: &str = "overall";
 
 /// Puts the sources' pairs together: one list per objective, items and pairs in the order of their keys.
 pub(super) fn assemble(config: &Config, sources: Vec<ReadSource>, pool: &Pool) -> Dataset {
-    let names = config.objectives.iter().map(|objective| objective.name.as_str()).chain([HOLISTIC]);
-    let mut kept: Vec<Kept> = names.map(Kept::new).collect();
+    let objectives = config.objectives.iter().map(|objective| Kept::new(&objective.name, fits_ratings(objective)));
+    let mut kept: Vec<Kept> = objectives.chain([Kept::new(HOLISTIC, false)]).collect();
     for source in sources {
         if let Some(kept) = kept.get_mut(source.owner) {
             kept.add(source);
         }
     }
-    let used: BTreeSet<Digest> =
-        kept.iter().flat_map(|kept| kept.pairs.keys()).flat_map(|(chosen, rejected)| [*chosen, *rejected]).collect();
+    let used: BTreeSet<Digest> = kept.iter().flat_map(Kept::items).collect();
     let index: BTreeMap<Digest, usize> = used.into_iter().zip(0..).collect();
     let items: Vec<Item> = index.keys().filter_map(|key| pool.items.get(key).cloned()).collect();
     let mut objectives: Vec<ObjectivePairs> =
         kept.into_iter().map(|kept| kept.finish(&index, &items, &pool.splitter)).collect();
-    let holistic = objectives.pop().unwrap_or_else(|| Kept::new(HOLISTIC).finish(&index, &items, &pool.splitter));
+    let holistic =
+        objectives.pop().unwrap_or_else(|| Kept::new(HOLISTIC, false).finish(&index, &items, &pool.splitter));
     Dataset { items, objectives, holistic }
+}
+
+/// Whether the objective's head is fitted to ratings, for which answers count that stand in no pair.
+fn fits_ratings(objective: &ObjectiveConfig) -> bool {
+    matches!(&objective.head, HeadKind::Linear(head) if head.loss == Loss::Regression)
 }
 
 /// The pairs of one objective while they are put together.
 struct Kept {
     name: String,
+    fits_ratings: bool,
     audit: Audit,
     pairs: BTreeMap<(Digest, Digest), Candidate>,
+    ratings: BTreeMap<Digest, Scored>,
     /// A pair of each source, if it gave one.
     examples: Vec<Option<(Digest, Digest)>>,
 }
 
 impl Kept {
-    fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), audit: Audit::default(), pairs: BTreeMap::new(), examples: Vec::new() }
+    fn new(name: &str, fits_ratings: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            fits_ratings,
+            audit: Audit::default(),
+            pairs: BTreeMap::new(),
+            ratings: BTreeMap::new(),
+            examples: Vec::new(),
+        }
+    }
+
+    /// The items that the objective needs, some more than once.
+    fn items(&self) -> impl Iterator<Item = Digest> {
+        let rated = self.ratings.keys().filter(|_| self.fits_ratings);
+        self.pairs.keys().flat_map(|(chosen, rejected)| [*chosen, *rejected]).chain(rated.copied())
     }
 
     /// Adds a source; of copies of a pair the one with the most direct label stays, whatever the order of sources.
@@ -65,6 +88,11 @@ impl Kept {
                     place.insert(candidate);
                     source.audit.pairs += 1;
                 }
+            }
+        }
+        for scored in source.scored {
+            if self.ratings.get(&scored.key).is_none_or(|kept| scored.stands_before(kept)) {
+                self.ratings.insert(scored.key, scored);
             }
         }
         self.audit.duplicates += source.audit.dropped_as(DUPLICATE_PAIR);
@@ -88,11 +116,16 @@ impl Kept {
         for (source, example) in self.audit.sources.iter_mut().zip(&self.examples) {
             source.example = example.and_then(|example| keys.binary_search(&example).ok());
         }
+        let rating = |scored: &Scored| {
+            let (item, prompt_key) = (*index.get(&scored.key)?, scored.prompt);
+            Some(ItemRating { item, score: scored.score, split: splitter.split(&prompt_key), prompt_key })
+        };
         let pairs: Vec<Pair> = self.pairs.values().filter_map(pair).collect();
+        let ratings = self.ratings.values().filter_map(rating).collect();
         audit::count(&mut self.audit, items, &pairs);
         let prompts: BTreeSet<Digest> = pairs.iter().map(|pair| pair.prompt_key).collect();
         self.audit.split_conflicts = prompts.iter().filter(|prompt| splitter.is_conflict(prompt)).count();
-        ObjectivePairs { name: self.name, pairs, audit: self.audit }
+        ObjectivePairs { name: self.name, pairs, ratings, audit: self.audit }
     }
 }
 
@@ -115,6 +148,9 @@ pub(super) fn too_few(config: &Config, dataset: &Dataset) -> Vec<Fault> {
     };
     let mut faults = Vec::new();
     for (objective, pairs) in config.objectives.iter().zip(&dataset.objectives) {
+        if fits_ratings(objective) {
+            faults.extend(unrated(objective, pairs));
+        }
         let enough = count(pairs, Split::Train) >= MIN_TRAINING_PAIRS;
         if !enough || count(pairs, Split::Calibration) == 0 || count(pairs, Split::Test) == 0 {
             let needed = format!("at least {MIN_TRAINING_PAIRS} training, 1 calibration and 1 test pair");
@@ -127,6 +163,26 @@ pub(super) fn too_few(config: &Config, dataset: &Dataset) -> Vec<Fault> {
     }
     if !config.holistic.is_empty() && count(&dataset.holistic, Split::Test) == 0 {
         faults.push(fault(&config.file, &dataset.holistic, "at least 1 test pair".to_owned()));
+    }
+    faults
+}
+
+/// What keeps a head from being fitted to ratings: sources that have none, or too few of them.
+fn unrated(objective: &ObjectiveConfig, pairs: &ObjectivePairs) -> Vec<Fault> {
+    let help = "take the source out, or another head.loss than regression";
+    let sources = pairs.audit.sources.iter().filter(|source| !source.format.is_rated());
+    let mut faults: Vec<Fault> = sources
+        .map(|source| {
+            let found = format!("the format {}, which has no ratings for loss: regression", source.format.word());
+            let rated: Vec<&str> = Format::all().filter(|format| format.is_rated()).map(Format::word).collect();
+            Fault::new(&source.path, found).accepts(rated.join(", ")).help(help)
+        })
+        .collect();
+    let training = pairs.ratings.iter().filter(|rating| rating.split == Split::Train).count();
+    if faults.is_empty() && training < MIN_TRAINING_RATINGS {
+        let found = format!("{}: {training} training ratings", pairs.name);
+        let fault = Fault::new(files::shown(&objective.file), found);
+        faults.push(fault.accepts(format!("at least {MIN_TRAINING_RATINGS} ratings in the training split")));
     }
     faults
 }

@@ -7,7 +7,7 @@ use crate::data::audit::{DUPLICATE_PAIR, EMPTY, IDENTICAL, OVER_MAX};
 use crate::data::formats::unpaired::{Unpaired, refuse_pair_fields};
 use crate::data::formats::{self, Parser};
 use crate::data::pairs::{Candidate, Labelled, Outcome};
-use crate::data::rated::Rated;
+use crate::data::rated::{Rated, Scored};
 use crate::data::row::Row;
 use crate::data::split::Mark;
 use crate::data::{Item, SourceAudit, Splitter};
@@ -57,6 +57,8 @@ pub(super) struct ReadSource {
     pub(super) owner: usize,
     pub(super) audit: SourceAudit,
     pub(super) candidates: Vec<Candidate>,
+    /// The answers' own scores where these are the labels.
+    pub(super) scored: Vec<Scored>,
 }
 
 impl<'a> Reader<'a> {
@@ -209,8 +211,9 @@ impl<'a> Reader<'a> {
             let found = format!("{identical} of {compared} {what} have identical sides");
             return Err(Fault::new(path, found).help("check how `chosen` and `rejected` were written"));
         }
+        let mut scored = Vec::new();
         match self.format.map(|format| formats::parser(format, false)) {
-            Some(Parser::Rated(_)) => self.candidates = self.rated.pairs(self.source, &mut self.audit)?,
+            Some(Parser::Rated(_)) => (self.candidates, scored) = self.rated.pairs(self.source, &mut self.audit)?,
             Some(Parser::Unpaired(_)) => self.candidates = self.unpaired.pairs(&path, &mut self.audit)?,
             _ => {}
         }
@@ -221,7 +224,7 @@ impl<'a> Reader<'a> {
             self.audit.drop(OVER_MAX, over);
         }
         self.audit.count_labels(&self.candidates);
-        Ok(ReadSource { owner: self.owner, audit: self.audit, candidates: self.candidates })
+        Ok(ReadSource { owner: self.owner, audit: self.audit, candidates: self.candidates, scored })
     }
 
     /// The fault for a field that the config names and no row has.

@@ -1,5 +1,7 @@
 //! Tests of loading: every drop, split and fault over small files.
 
+mod ratings;
+
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::Split;
 use super::*;
 use crate::config::{
-    BackboneConfig, Format, HeadConfig, HeadKind, LabelSource, ModelPlace, NormalizerKind, ObjectiveConfig,
+    BackboneConfig, Format, HeadConfig, HeadKind, LabelSource, Loss, ModelPlace, NormalizerKind, ObjectiveConfig,
     OutputConfig, Pooling, Rule, SourceConfig,
 };
 
@@ -31,6 +33,18 @@ pub(in crate::data) fn source(score: &str) -> SourceConfig {
     }
 }
 
+fn head(loss: Loss) -> HeadConfig {
+    HeadConfig {
+        l2: Some(1.0),
+        l2_grid: vec![1.0],
+        folds: 5,
+        loss,
+        label_smoothing: 0.0,
+        center_rewards_coefficient: 0.0,
+        control: vec![],
+    }
+}
+
 fn config(objectives: Vec<Vec<SourceConfig>>, holistic: Vec<SourceConfig>) -> Config {
     let objective = |(index, data)| ObjectiveConfig {
         name: format!("objective{index}"),
@@ -39,7 +53,7 @@ fn config(objectives: Vec<Vec<SourceConfig>>, holistic: Vec<SourceConfig>) -> Co
         weight: 1.0,
         labels: LabelSource::Human,
         data,
-        head: HeadKind::Linear(HeadConfig { l2: Some(1.0), l2_grid: vec![1.0], folds: 5, control: vec![] }),
+        head: HeadKind::Linear(head(Loss::BradleyTerry)),
         normalizer: NormalizerKind::Zscore,
     };
     let folder = PathBuf::from("out");
