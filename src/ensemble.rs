@@ -27,18 +27,31 @@ pub struct Scorer {
     head: LinearHead,
     temperature: f64,
     normalizer: Normalizer,
+    domains: BTreeMap<String, Normalizer>,
 }
 
 impl Scorer {
     /// A head with its temperature and normalizer.
     pub fn new(head: LinearHead, temperature: f64, normalizer: Normalizer) -> Self {
-        Self { head, temperature, normalizer }
+        Self { head, temperature, normalizer, domains: BTreeMap::new() }
+    }
+
+    /// The same with normalizers of their own for some domains.
+    #[must_use]
+    pub fn with_domains(self, domains: BTreeMap<String, Normalizer>) -> Self {
+        Self { domains, ..self }
     }
 
     /// Raw (calibrated, in log-odds) and normalized score of one feature vector.
     pub fn score(&self, features: &[f32]) -> ObjectiveScore {
+        self.score_in(features, None)
+    }
+
+    /// The same for a prompt of `domain`; without a normalizer of its own the overall one serves.
+    pub fn score_in(&self, features: &[f32], domain: Option<&str>) -> ObjectiveScore {
         let raw = self.head.score(features) / self.temperature;
-        ObjectiveScore { raw, normalized: self.normalizer.apply(raw) }
+        let own = domain.and_then(|domain| self.domains.get(domain));
+        ObjectiveScore { raw, normalized: own.unwrap_or(&self.normalizer).apply(raw), in_domain: own.is_some() }
     }
 }
 
@@ -49,6 +62,8 @@ pub struct ObjectiveScore {
     pub raw: f64,
     /// On the objective's normalized scale.
     pub normalized: f64,
+    /// Whether that is the scale of the item's domain and not the overall one.
+    pub in_domain: bool,
 }
 
 /// What an ensemble says of one item.
@@ -87,7 +102,8 @@ impl Ensemble {
         for entry in &manifest.objectives {
             let StoredHead { weights, bias, temperature } =
                 registry::read_head(folder, entry, backbone.width(backbone.readout()))?;
-            scorers.push(Scorer::new(LinearHead { weights, bias }, temperature, entry.normalizer.clone()));
+            let scorer = Scorer::new(LinearHead { weights, bias }, temperature, entry.normalizer.clone());
+            scorers.push(scorer.with_domains(entry.domains.clone()));
         }
         let ensemble = Self {
             backbone,
@@ -137,6 +153,11 @@ impl Ensemble {
         &self.names
     }
 
+    /// The domains for which some objective has a normalizer of its own.
+    pub fn domains(&self) -> BTreeSet<&str> {
+        self.scorers.iter().flat_map(|scorer| scorer.domains.keys()).map(String::as_str).collect()
+    }
+
     /// Scores items, in their order. A score depends on its item alone, to the bit, whatever else is in `items`.
     ///
     /// # Errors
@@ -153,8 +174,9 @@ impl Ensemble {
         Scoring::new(self)
     }
 
-    fn combined(&self, row: &Row) -> Result<Score> {
-        let objectives: Vec<ObjectiveScore> = self.scorers.iter().map(|scorer| scorer.score(&row.vector)).collect();
+    fn combined(&self, row: &Row, domain: Option<&str>) -> Result<Score> {
+        let score = |scorer: &Scorer| scorer.score_in(&row.vector, domain);
+        let objectives: Vec<ObjectiveScore> = self.scorers.iter().map(score).collect();
         let normalized: Vec<f64> = objectives.iter().map(|score| score.normalized).collect();
         let combined = combine(self.rule, &normalized, &self.weights);
         if combined.is_finite() && objectives.iter().all(|score| score.raw.is_finite()) {
@@ -209,13 +231,23 @@ impl<'a> Scoring<'a> {
     /// # Errors
     /// As [`Ensemble::score`].
     pub fn score(&self, items: &[Item]) -> Result<Vec<Score>> {
+        self.score_in(items, &[])
+    }
+
+    /// The same with the domain of each item's prompt, in the order of `items`: its normalizers are used where an
+    /// objective has one for it, the overall one otherwise. Items beyond the end of `domains` have none.
+    ///
+    /// # Errors
+    /// As [`Ensemble::score`].
+    pub fn score_in(&self, items: &[Item], domains: &[Option<String>]) -> Result<Vec<Score>> {
         let ordered: Vec<&Item> = items.iter().collect::<BTreeSet<&Item>>().into_iter().collect();
         let texts = self.extractor.render(&ordered)?;
         let rows = self.extractor.extract(&texts.iter().collect::<Vec<_>>(), &Silent)?;
         let rows = rows.iter().filter_map(|rows| rows.first());
-        let scores = rows.map(|row| self.ensemble.combined(row)).collect::<Result<Vec<Score>>>()?;
-        let place: BTreeMap<&Item, &Score> = ordered.into_iter().zip(&scores).collect();
-        Ok(items.iter().filter_map(|item| place.get(item).map(|score| (*score).clone())).collect())
+        let rows: BTreeMap<&Item, &Row> = ordered.into_iter().zip(rows).collect();
+        let domains = domains.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+        let known = items.iter().zip(domains).filter_map(|(item, domain)| Some((rows.get(item)?, domain)));
+        known.map(|(row, domain)| self.ensemble.combined(row, domain)).collect()
     }
 }
 

@@ -12,11 +12,11 @@ use super::diagnostic::{Origin, Problem, Sources};
 use super::document::{Documents, ObjectiveDocument};
 use super::inputs::{self, Inputs};
 use super::node::Node;
-use super::raw::{RawBackbone, RawEntry, RawObjective, RawOutput, RawRun, RawSource};
+use super::raw::{RawBackbone, RawEntry, RawObjective, RawOutput, RawReference, RawRun, RawSource};
 use super::shape::Shape;
 use super::{
-    BackboneConfig, Config, Format, HeadKind, LabelSource, ModelPlace, ObjectiveConfig, OutputConfig, SourceConfig,
-    paths, schema,
+    BackboneConfig, Config, Format, HeadKind, LabelSource, ModelPlace, ObjectiveConfig, OutputConfig, ReferenceConfig,
+    SourceConfig, paths, schema,
 };
 use crate::error::{Error, Result, quote};
 use crate::files;
@@ -73,6 +73,7 @@ impl Check {
             entries.iter().zip(objectives).map(|(entry, document)| self.objective(entry, document.as_ref()?)).collect();
         let surroundings = Surroundings { score: HOLISTIC_SCORE, labels: LabelSource::Human };
         let holistic = self.data(raw.holistic, node, "holistic", &surroundings);
+        let reference = raw.reference.map(|raw| self.reference(raw, node));
         let output = self.output(&raw.output, raw.name.as_deref().unwrap_or_default(), node);
         let objectives: Vec<ObjectiveConfig> = objectives.into_iter().collect::<Option<_>>()?;
         let pretrained = |objective: &ObjectiveConfig| matches!(objective.head, HeadKind::Pretrained(_));
@@ -89,6 +90,7 @@ impl Check {
             objectives,
             rule: raw.combine.rule,
             holistic: holistic?,
+            reference: reference.map_or(Some(None), |reference| reference.map(Some))?,
             output: output?,
         })
     }
@@ -239,7 +241,14 @@ impl Check {
             label_source_field: raw.label_source_field,
             split_field: raw.split_field,
             max_pairs_per_prompt: raw.max_pairs_per_prompt,
+            domain_field: raw.domain_field,
         })
+    }
+
+    fn reference(&mut self, raw: RawReference, node: &Node) -> Option<ReferenceConfig> {
+        let RawReference { path, columns, domain_field } = raw;
+        let Inputs { path, files, .. } = self.inputs(&path?, node, "reference.path")?;
+        Some(ReferenceConfig { path, files, columns, domain_field })
     }
 
     /// A key that the format has no use for would be ignored in silence.

@@ -46,6 +46,8 @@ pub struct Config {
     pub rule: Rule,
     /// Pairs that say which answer is better all things considered; used only to judge the combined score.
     pub holistic: Vec<SourceConfig>,
+    /// Responses on which the normalizers are fitted; `None` means: the calibration split's.
+    pub reference: Option<ReferenceConfig>,
     /// Where registry, report and feature cache go.
     pub output: OutputConfig,
 }
@@ -187,9 +189,24 @@ pub struct SourceConfig {
     /// At most this many pairs of one prompt, the ones with the lowest content digest, so that a prompt with
     /// hundreds of pairs does not outvote the rest.
     pub max_pairs_per_prompt: Option<usize>,
+    /// The row's field that says to which domain its prompt belongs, if any.
+    pub domain_field: Option<String>,
 }
 
-/// How raw scores become normalized ones (fitted on the calibration split's responses).
+/// Responses without labels, on which normalizers are fitted: rows as they are scored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReferenceConfig {
+    /// What the config names: a file, a folder or a pattern.
+    pub path: PathBuf,
+    /// The files that are read, each once, in the order of their names.
+    pub files: Vec<PathBuf>,
+    /// Columns under other names, as of a source.
+    pub columns: BTreeMap<String, String>,
+    /// The row's field that says to which domain its prompt belongs, if any.
+    pub domain_field: Option<String>,
+}
+
+/// How raw scores become normalized ones (fitted on the reference responses).
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]

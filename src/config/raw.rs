@@ -48,6 +48,10 @@ pub(super) struct RawRun {
     /// Pairs that say which answer is better all things considered; used only to judge the combined score.
     #[serde(default)]
     pub holistic: Vec<RawSource>,
+    /// Responses whose scores fix the scale of the normalized ones, such as samples of the policy that is to be
+    /// trained; the calibration split's responses by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<RawReference>,
     /// Where registry, report and feature cache go.
     #[serde(default)]
     pub output: RawOutput,
@@ -226,9 +230,31 @@ pub(super) struct RawSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_pairs_per_prompt: Option<usize>,
+    /// The row's field that says to which domain its prompt belongs, such as `code` or `chat`: domains with enough
+    /// reference responses get normalizers of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub domain_field: Option<String>,
     /// For rated answers: label by a rule instead of by `score`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<RawLabelRule>,
+}
+
+/// Responses without labels: rows with `prompt` and `response`, or with `messages` that end with the assistant's.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawReference {
+    /// A file, a folder of files or a pattern, as for a source.
+    #[schemars(required, regex(pattern = TEXT_PATTERN))]
+    pub path: Option<String>,
+    /// Columns under other names, as for a source.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "columns::schema")]
+    pub columns: BTreeMap<String, String>,
+    /// The row's field that says to which domain its prompt belongs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub domain_field: Option<String>,
 }
 
 /// A rule that labels pairs of rated answers.

@@ -4,6 +4,7 @@
 //! What a row means is decided by the format's file; which split it falls into by [`Splitter`].
 
 mod assemble;
+mod reference;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::columns::{self, Columns};
 use super::row::Row;
-use super::{Dataset, Rows, audit, written_messages};
+use super::{Dataset, Rows, audit, domain, written_messages};
 use crate::config::Config;
 use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
@@ -69,8 +70,11 @@ pub fn load(config: &Config) -> Result<Dataset> {
         }
     }
     refuse(faults)?;
-    let dataset = assemble(config, read, &pool);
+    let reference = config.reference.as_ref().map_or(Ok(Vec::new()), |config| reference::read(config, &mut pool))?;
+    let dataset = assemble(config, read, &pool, &reference);
     refuse(too_few(config, &dataset))?;
+    let domains: BTreeSet<&String> = dataset.domains.values().collect();
+    refuse(domain::too_many_together(domains.len(), &config.file).into_iter().collect())?;
     Ok(dataset)
 }
 

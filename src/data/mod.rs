@@ -5,6 +5,7 @@
 
 mod audit;
 mod columns;
+mod domain;
 mod formats;
 mod hh_rlhf;
 mod lines;
@@ -20,12 +21,15 @@ mod written_messages;
 
 pub use audit::{Audit, LengthSkew, SourceAudit};
 pub use columns::plain;
+pub use domain::domain;
 pub use load::load;
 pub use read::{Record, Rows};
 pub use row::{parse_item, parse_object};
 pub use split::{Split, Splitter};
 
 pub use crate::conversation::{Item, Message, Role, render_prompt};
+
+use std::collections::BTreeMap;
 
 use crate::config::LabelSource;
 use crate::files::Digest;
@@ -87,4 +91,9 @@ pub struct Dataset {
     pub objectives: Vec<ObjectivePairs>,
     /// The holistic pairs; empty where the config names none.
     pub holistic: ObjectivePairs,
+    /// The responses of the config's reference, ascending: a response that stands there k times counts k times. They
+    /// have no labels. Empty where the config names no reference.
+    pub reference: Vec<usize>,
+    /// The domain of each prompt that has one, by the digest of the normalised prompt.
+    pub domains: BTreeMap<Digest, String>,
 }

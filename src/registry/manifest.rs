@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Pooling, Rule};
 use crate::error::{Error, Fault, Result};
-use crate::normalize::Normalizer;
+use crate::normalize::{Normalizer, SHARES};
 
 /// The manifest format this build writes and reads.
 pub const FORMAT: u32 = 2;
@@ -88,6 +88,11 @@ pub struct ObjectiveEntry {
     pub head_digest: String,
     /// Calibrated to normalized scores.
     pub normalizer: Normalizer,
+    /// The same for prompts of a domain, where it has a normalizer of its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub domains: BTreeMap<String, Normalizer>,
+    /// What the normalizer was fitted on.
+    pub reference: ReferenceEntry,
     /// The L2 penalty; absent for a checkpoint's own head.
     pub l2: Option<f64>,
     /// Gradient norm at the optimum; absent for a checkpoint's own head.
@@ -98,6 +103,22 @@ pub struct ObjectiveEntry {
     pub data: BTreeMap<String, String>,
     /// Held-out quality.
     pub quality: Quality,
+}
+
+/// The calibrated scores of the responses that a normalizer was fitted on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReferenceEntry {
+    /// `calibration split`, or what the config names, relative to the registry folder.
+    pub source: String,
+    /// How many responses.
+    pub responses: usize,
+    /// Mean of their scores.
+    pub mean: f64,
+    /// Standard deviation of their scores (n − 1).
+    pub deviation: f64,
+    /// Quantiles of their scores at [`SHARES`]: 0, 1, 5, 25, 50, 75, 95, 99 and 100 %.
+    pub quantiles: [f64; SHARES.len()],
 }
 
 /// Held-out quality of one head; absent numbers were undefined.
@@ -205,6 +226,9 @@ impl Manifest {
             }
             if !entry.normalizer.is_sound() {
                 found.push(format!("normalizer of \"{name}\" has numbers that cannot serve"));
+            }
+            for (domain, _) in entry.domains.iter().filter(|(_, normalizer)| !normalizer.is_sound()) {
+                found.push(format!("normalizer of \"{name}\" in domain \"{domain}\" has numbers that cannot serve"));
             }
         }
         let count = self.objectives.len();

@@ -9,7 +9,9 @@ mod manifest;
 use std::path::Path;
 
 pub use head_file::StoredHead;
-pub use manifest::{BackboneEntry, FORMAT, Golden, GoldenMessage, Manifest, ObjectiveEntry, PlaceEntry, Quality};
+pub use manifest::{
+    BackboneEntry, FORMAT, Golden, GoldenMessage, Manifest, ObjectiveEntry, PlaceEntry, Quality, ReferenceEntry,
+};
 
 use crate::config::{BackboneConfig, ModelPlace};
 use crate::error::{Error, Fault, Result};

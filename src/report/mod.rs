@@ -20,8 +20,9 @@ mod words;
 use std::path::{Path, PathBuf};
 
 pub use summary::{
-    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, FitSummary, GroupAccuracy, LONGER_WINS,
-    ObjectiveSummary, ReadoutObjective, ReadoutSummary, RunSummary, SHORTER_WINS, SplitSize, Standing,
+    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, DomainSummary, FitSummary, GroupAccuracy,
+    LONGER_WINS, ObjectiveSummary, ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS,
+    SplitSize, Standing,
 };
 pub use warnings::{Warning, warnings};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::summary::{
     AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, FitSummary, GroupAccuracy, LONGER_WINS,
-    ObjectiveSummary, ReadoutObjective, ReadoutSummary, RunSummary, SHORTER_WINS, SplitSize,
+    ObjectiveSummary, ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
 };
 use crate::evaluate::{
     Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability, spearman,
@@ -205,6 +205,12 @@ fn objective(recipe: &Recipe, noise: &mut Noise) -> ObjectiveSummary {
         question: recipe.question.to_owned(),
         weight: if recipe.pairs > 800 { 0.5 } else { 0.25 },
         normalizer: "zscore".to_owned(),
+        reference: ReferenceSummary {
+            source: "calibration split".to_owned(),
+            responses: recipe.pairs * 19 / 10,
+            farthest: Some(3.4),
+            domains: Vec::new(),
+        },
         labels: recipe.labels.iter().map(|(source, pairs)| ((*source).to_owned(), *pairs)).collect(),
         train: SplitSize { pairs: recipe.pairs * 8, prompts: recipe.pairs * 7 },
         calibration: SplitSize { pairs: recipe.pairs, prompts: recipe.pairs * 9 / 10 },
@@ -239,6 +245,7 @@ fn audit(recipe: &Recipe) -> AuditSummary {
         duplicates: recipe.pairs / 60,
         contradictions: recipe.pairs / 30,
         split_conflicts: usize::from(recipe.pairs == 466) * 4,
+        domain_conflicts: 0,
         longer_wins: Some(sigmoid(recipe.length)),
         mean_words_chosen: Some(112.4 + 9.0 * recipe.length),
         mean_words_rejected: Some(104.9 - 6.0 * recipe.length),

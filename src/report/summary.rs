@@ -3,7 +3,11 @@
 //! No time stamps and no durations, so that the same run gives the same bytes. What the numbers mean in one sentence
 //! ([`ObjectiveSummary::verdict`], [`RunSummary::verdict`]) is decided here, once, for page and terminal.
 
+mod reference;
+
 use std::collections::BTreeMap;
+
+pub use reference::{DomainSummary, ReferenceSummary};
 
 use serde::{Deserialize, Serialize};
 
@@ -132,11 +136,13 @@ pub struct ObjectiveSummary {
     pub weight: f64,
     /// How raw scores become normalized ones.
     pub normalizer: String,
+    /// What the normalizer was fitted on.
+    pub reference: ReferenceSummary,
     /// Who labelled how many pairs: `human`, `ai`, `rule`.
     pub labels: BTreeMap<String, usize>,
     /// The split the head was fitted on.
     pub train: SplitSize,
-    /// The split temperature and normalizer were fitted on.
+    /// The split the temperature was fitted on, and the normalizer where no reference was given.
     pub calibration: SplitSize,
     /// The split everything here is measured on.
     pub test: SplitSize,
@@ -205,6 +211,8 @@ pub struct AuditSummary {
     pub contradictions: usize,
     /// Prompts that the sources mark both for training and as held out; all of them are held out.
     pub split_conflicts: usize,
+    /// Prompts that rows put into different domains.
+    pub domain_conflicts: usize,
     /// Share of pairs whose chosen answer is the longer one.
     pub longer_wins: Option<f64>,
     /// Mean number of words of chosen answers.

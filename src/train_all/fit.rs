@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
+use super::reference::{Normalizers, fit_normalizers};
 use crate::calibrate::fit_temperature;
 use crate::config::{Config, HeadConfig, HeadKind, ObjectiveConfig};
 use crate::data::{Dataset, Item, ObjectivePairs, Pair, Split};
@@ -14,7 +15,6 @@ use crate::error::{Error, Fault, Result, did_you_mean, quote};
 use crate::features::{Features, bag_of_words};
 use crate::files;
 use crate::head::{Comparison, Fit, FitSettings, LinearHead, fit};
-use crate::normalize::Normalizer;
 use crate::progress::Progress;
 use crate::registry::StoredHead;
 
@@ -31,8 +31,8 @@ pub struct TrainedHead {
     /// The calibration temperature.
     pub temperature: f64,
     /// Calibrated to normalized scores.
-    pub normalizer: Normalizer,
-    /// Scores of every item of the dataset, in its order.
+    pub normalizers: Normalizers,
+    /// Scores of every item of the dataset, on the overall scale, in its order.
     pub scores: Vec<ObjectiveScore>,
     /// Scores of every item by the bag-of-words baseline.
     pub baseline: Vec<f64>,
@@ -82,7 +82,7 @@ pub(super) fn fit_all(
     let heads = || -> Result<Vec<TrainedHead>> {
         let fit = |(objective, pairs): &(&ObjectiveConfig, &ObjectivePairs)| {
             progress.start(&objective.name, pairs.pairs.len() as u64);
-            let head = fit_one(objective, pairs, columns).map_err(|error| named(error, objective))?;
+            let head = fit_one(objective, dataset, pairs, columns).map_err(|error| named(error, objective))?;
             progress.finish(&head.describe());
             Ok(head)
         };
@@ -204,7 +204,12 @@ fn label_index(objective: &ObjectiveConfig, label: Option<&str>, labels: &[Strin
 }
 
 /// The head without its baseline, which is fitted beside it.
-fn fit_one(objective: &ObjectiveConfig, pairs: &ObjectivePairs, columns: &Columns<'_>) -> Result<TrainedHead> {
+fn fit_one(
+    objective: &ObjectiveConfig,
+    dataset: &Dataset,
+    pairs: &ObjectivePairs,
+    columns: &Columns<'_>,
+) -> Result<TrainedHead> {
     let started = Instant::now();
     let (head, fit) = match &objective.head {
         HeadKind::Pretrained(label) => (columns.pretrained(objective, label.as_deref())?, None),
@@ -217,13 +222,12 @@ fn fit_one(objective: &ObjectiveConfig, pairs: &ObjectivePairs, columns: &Column
     };
     let uncalibrated: Vec<f64> = columns.rows().map(|row| head.score(row)).collect();
     let temperature = temperature(&pairs.pairs, &uncalibrated)?;
-    let references: Vec<f64> =
-        items_of(&pairs.pairs, Split::Calibration).into_iter().map(|item| uncalibrated[item] / temperature).collect();
-    let normalizer = Normalizer::fit(objective.normalizer, &references)?;
-    let scorer = Scorer::new(head.clone(), temperature, normalizer.clone());
+    let calibrated: Vec<f64> = uncalibrated.iter().map(|score| score / temperature).collect();
+    let normalizers = fit_normalizers(objective.normalizer, dataset, pairs, &calibrated)?;
+    let scorer = Scorer::new(head.clone(), temperature, normalizers.overall.clone());
     let scores = columns.rows().map(|row| scorer.score(row)).collect();
     let seconds = started.elapsed().as_secs_f64();
-    Ok(TrainedHead { head, fit, temperature, normalizer, scores, baseline: Vec::new(), seconds })
+    Ok(TrainedHead { head, fit, temperature, normalizers, scores, baseline: Vec::new(), seconds })
 }
 
 fn temperature(pairs: &[Pair], scores: &[f64]) -> Result<f64> {

@@ -1,6 +1,7 @@
 //! The main job, one verb per line: data → features → heads → registry → report.
 
 mod fit;
+mod reference;
 mod search;
 mod summarise;
 
@@ -10,6 +11,7 @@ use std::time::Instant;
 
 use fit::Columns;
 pub use fit::TrainedHead;
+pub use reference::Normalizers;
 
 use crate::backbone::Backbone;
 use crate::combine::combine;
@@ -20,12 +22,18 @@ use crate::ensemble::golden_messages;
 use crate::error::{Error, Fault, Result};
 use crate::features::{Counts, Extractor, Features, count_cached, embed};
 use crate::files;
+use crate::normalize::Spread;
 use crate::progress::Progress;
-use crate::registry::{self, BackboneEntry, FORMAT, Golden, Manifest, ObjectiveEntry, PlaceEntry, Quality};
+use crate::registry::{
+    self, BackboneEntry, FORMAT, Golden, Manifest, ObjectiveEntry, PlaceEntry, Quality, ReferenceEntry,
+};
 use crate::report::{ObjectiveSummary, RunSummary, write_report};
 
 /// Texts whose ids and scores are recorded in the registry.
 const GOLDEN_EXAMPLES: usize = 8;
+
+/// What normalizers are fitted on where the config names no reference.
+const CALIBRATION: &str = "calibration split";
 
 /// What a run left behind.
 pub struct Run {
@@ -235,13 +243,22 @@ fn objective_entry(
         weight: objective.weight,
         head: String::new(),
         head_digest: String::new(),
-        normalizer: head.normalizer.clone(),
+        normalizer: head.normalizers.overall.clone(),
+        domains: head.normalizers.domains.clone(),
+        reference: reference_entry(config, head),
         l2: head.fit.as_ref().map(|fit| fit.l2),
         gradient_norm: head.fit.as_ref().map(|fit| fit.gradient_norm),
         labels: summary.labels.clone(),
         data,
         quality,
     }
+}
+
+fn reference_entry(config: &Config, head: &TrainedHead) -> ReferenceEntry {
+    let Spread { responses, mean, deviation, quantiles, .. } = head.normalizers.spread;
+    let file = |path: &Path| files::relative(&config.output.registry, path).display().to_string();
+    let source = config.reference.as_ref().map_or_else(|| CALIBRATION.to_owned(), |reference| file(&reference.path));
+    ReferenceEntry { source, responses, mean, deviation, quantiles }
 }
 
 /// Evenly spaced items with their ids and scores.

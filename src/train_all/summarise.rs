@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::TrainedHead;
 use super::fit::items_of;
 use super::search::Search;
+use super::{CALIBRATION, Normalizers, TrainedHead};
 use crate::backbone::Backbone;
 use crate::combine::combine;
 use crate::config::{Config, ModelPlace, ObjectiveConfig};
@@ -15,8 +15,8 @@ use crate::evaluate::{
 use crate::features::Counts;
 use crate::files;
 use crate::report::{
-    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, FitSummary, GroupAccuracy, LONGER_WINS,
-    ObjectiveSummary, RunSummary, SHORTER_WINS, SplitSize,
+    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, DomainSummary, FitSummary, GroupAccuracy,
+    LONGER_WINS, ObjectiveSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
 };
 
 const RELIABILITY_BINS: usize = 10;
@@ -38,7 +38,12 @@ pub(super) fn summarise(
         .collect();
     let objectives = (0..heads.len())
         .map(|index| {
-            objective_summary(&config.objectives[index], &dataset.objectives[index], &dataset.items, &heads[index])
+            objective_summary(
+                (config, &config.objectives[index]),
+                &dataset.objectives[index],
+                &dataset.items,
+                &heads[index],
+            )
         })
         .collect();
     RunSummary {
@@ -89,7 +94,7 @@ pub(super) fn word(value: &impl serde::Serialize) -> String {
 }
 
 fn objective_summary(
-    objective: &ObjectiveConfig,
+    (config, objective): (&Config, &ObjectiveConfig),
     pairs: &ObjectivePairs,
     items: &[Item],
     head: &TrainedHead,
@@ -117,6 +122,7 @@ fn objective_summary(
         question: objective.question.clone(),
         weight: objective.weight,
         normalizer: word(&objective.normalizer),
+        reference: reference_summary(config, head),
         labels: pairs.audit.labels.iter().map(|(source, count)| (source.word().to_owned(), *count)).collect(),
         train: split_size(&pairs.pairs, Split::Train),
         calibration: split_size(&pairs.pairs, Split::Calibration),
@@ -140,6 +146,21 @@ fn objective_summary(
         groups: by_label_source(&pairs.pairs, &raw),
         audit: audit_summary(&pairs.audit),
         outcomes,
+    }
+}
+
+fn reference_summary(config: &Config, head: &TrainedHead) -> ReferenceSummary {
+    let Normalizers { domains, spread, responses, .. } = &head.normalizers;
+    let domain = |(name, responses): (&String, &usize)| DomainSummary {
+        name: name.clone(),
+        responses: *responses,
+        own: domains.contains_key(name),
+    };
+    ReferenceSummary {
+        source: config.reference.as_ref().map_or_else(|| CALIBRATION.to_owned(), |one| files::shown(&one.path)),
+        responses: spread.responses,
+        farthest: spread.farthest,
+        domains: responses.iter().map(domain).collect(),
     }
 }
 
@@ -197,6 +218,7 @@ fn audit_summary(audit: &Audit) -> AuditSummary {
         duplicates: audit.duplicates,
         contradictions: audit.contradictions,
         split_conflicts: audit.split_conflicts,
+        domain_conflicts: audit.domain_conflicts,
         longer_wins: known(audit.length.longer_wins),
         mean_words_chosen: known(audit.length.mean_words_chosen),
         mean_words_rejected: known(audit.length.mean_words_rejected),

@@ -3,6 +3,7 @@
 mod adding;
 mod bits;
 mod containers;
+mod domains;
 mod project;
 mod real_data;
 mod scoring;

@@ -4,6 +4,7 @@ mod head;
 mod hostile;
 mod label_rules;
 mod overrides;
+mod reference;
 
 use std::collections::BTreeMap;
 
@@ -165,6 +166,7 @@ fn a_whole_configuration_means_what_it_says() {
         label_source_field: Some("label_source".to_owned()),
         split_field: Some("split".to_owned()),
         max_pairs_per_prompt: Some(10),
+        domain_field: None,
     };
     assert_eq!(helpfulness.data, [source]);
     assert_eq!(config.output.cache, project.path(".cache/features"));
@@ -201,6 +203,7 @@ fn everything_optional_has_its_documented_default() {
         label_source_field: None,
         split_field: None,
         max_pairs_per_prompt: None,
+        domain_field: None,
     };
     assert_eq!(safety.data.as_slice(), std::slice::from_ref(&source));
     let overall = SourceConfig { score: "overall".to_owned(), labels: LabelSource::Human, ..source };

@@ -9,7 +9,7 @@ use crate::config::{Config, Format, HeadKind, Loss, ObjectiveConfig};
 use crate::data::audit::{self, DUPLICATE_PAIR};
 use crate::data::pairs::Candidate;
 use crate::data::rated::Scored;
-use crate::data::{Audit, Dataset, Item, ItemRating, ObjectivePairs, Pair, Split, Splitter};
+use crate::data::{Audit, Dataset, Item, ItemRating, ObjectivePairs, Pair, Split};
 use crate::error::Fault;
 use crate::files::{self, Digest};
 
@@ -21,7 +21,8 @@ const MIN_TRAINING_RATINGS: usize = 20;
 const HOLISTIC: &str = "overall";
 
 /// Puts the sources' pairs together: one list per objective, items and pairs in the order of their keys.
-pub(super) fn assemble(config: &Config, sources: Vec<ReadSource>, pool: &Pool) -> Dataset {
+/// The pool holds what they say; `reference` are the keys of the reference responses.
+pub(super) fn assemble(config: &Config, sources: Vec<ReadSource>, pool: &Pool, reference: &[Digest]) -> Dataset {
     let objectives = config.objectives.iter().map(|objective| Kept::new(&objective.name, fits_ratings(objective)));
     let mut kept: Vec<Kept> = objectives.chain([Kept::new(HOLISTIC, false)]).collect();
     for source in sources {
@@ -29,14 +30,14 @@ pub(super) fn assemble(config: &Config, sources: Vec<ReadSource>, pool: &Pool) -
             kept.add(source);
         }
     }
-    let used: BTreeSet<Digest> = kept.iter().flat_map(Kept::items).collect();
+    let used: BTreeSet<Digest> = kept.iter().flat_map(Kept::items).chain(reference.iter().copied()).collect();
     let index: BTreeMap<Digest, usize> = used.into_iter().zip(0..).collect();
     let items: Vec<Item> = index.keys().filter_map(|key| pool.items.get(key).cloned()).collect();
-    let mut objectives: Vec<ObjectivePairs> =
-        kept.into_iter().map(|kept| kept.finish(&index, &items, &pool.splitter)).collect();
-    let holistic =
-        objectives.pop().unwrap_or_else(|| Kept::new(HOLISTIC, false).finish(&index, &items, &pool.splitter));
-    Dataset { items, objectives, holistic }
+    let mut objectives: Vec<ObjectivePairs> = kept.into_iter().map(|kept| kept.finish(&index, &items, pool)).collect();
+    let holistic = objectives.pop().unwrap_or_else(|| Kept::new(HOLISTIC, false).finish(&index, &items, pool));
+    let mut reference: Vec<usize> = reference.iter().filter_map(|key| index.get(key).copied()).collect();
+    reference.sort_unstable();
+    Dataset { items, objectives, holistic, reference, domains: pool.domains() }
 }
 
 /// Whether the objective's head is fitted to ratings, for which answers count that stand in no pair.
@@ -99,7 +100,8 @@ impl Kept {
         self.audit.sources.push(source.audit);
     }
 
-    fn finish(mut self, index: &BTreeMap<Digest, usize>, items: &[Item], splitter: &Splitter) -> ObjectivePairs {
+    fn finish(mut self, index: &BTreeMap<Digest, usize>, items: &[Item], pool: &Pool) -> ObjectivePairs {
+        let splitter = &pool.splitter;
         let pair = |candidate: &Candidate| {
             Some(Pair {
                 chosen: *index.get(&candidate.chosen)?,
@@ -125,6 +127,7 @@ impl Kept {
         audit::count(&mut self.audit, items, &pairs);
         let prompts: BTreeSet<Digest> = pairs.iter().map(|pair| pair.prompt_key).collect();
         self.audit.split_conflicts = prompts.iter().filter(|prompt| splitter.is_conflict(prompt)).count();
+        self.audit.domain_conflicts = prompts.iter().filter(|prompt| pool.is_domain_conflict(prompt)).count();
         ObjectivePairs { name: self.name, pairs, ratings, audit: self.audit }
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of loading: every drop, split and fault over small files.
 
 mod ratings;
+mod reference;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,7 @@ pub(in crate::data) fn source(score: &str) -> SourceConfig {
         label_source_field: None,
         split_field: None,
         max_pairs_per_prompt: None,
+        domain_field: None,
     }
 }
 
@@ -70,6 +72,7 @@ fn config(objectives: Vec<Vec<SourceConfig>>, holistic: Vec<SourceConfig>) -> Co
         objectives: objectives.into_iter().enumerate().map(objective).collect(),
         rule: Rule::WeightedSum,
         holistic,
+        reference: None,
         output: OutputConfig { registry: folder.clone(), report: folder.clone(), cache: folder },
     }
 }
