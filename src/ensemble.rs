@@ -1,5 +1,8 @@
 //! The type users hold: `Ensemble::open(path)?.score(&items)?`.
 
+mod novelty;
+mod scorer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -9,55 +12,18 @@ use crate::conversation::{Item, Message, Role};
 use crate::error::{Error, Fault, Result};
 use crate::features::{Extractor, Row};
 use crate::files;
-use crate::head::LinearHead;
-use crate::normalize::Normalizer;
+use crate::head::{LinearHead, TrainingDistribution};
 use crate::progress::Silent;
-use crate::registry::{self, Golden, GoldenMessage, Manifest, StoredHead};
+use crate::registry::{self, Golden, GoldenMessage, Manifest};
+
+pub use novelty::{Novelty, distribution_to_arrays};
+pub use scorer::{Difference, ObjectiveScore, Scorer, Uncertainty};
 
 /// Golden scores may differ by this much between machines whose matrix kernels round differently.
 const GOLDEN_TOLERANCE: f64 = 1e-3;
 
 /// The same for combined scores, where a steep normalizer may have widened the difference.
 const COMBINED_TOLERANCE: f64 = 1e-2;
-
-/// One head ready to score.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scorer {
-    head: LinearHead,
-    temperature: f64,
-    normalizer: Normalizer,
-}
-
-impl Scorer {
-    /// A head with its temperature and normalizer.
-    pub fn new(head: LinearHead, temperature: f64, normalizer: Normalizer) -> Self {
-        Self { head, temperature, normalizer }
-    }
-
-    /// Raw (calibrated, in log-odds) and normalized score of one feature vector.
-    pub fn score(&self, features: &[f32]) -> ObjectiveScore {
-        let raw = self.head.score(features) / self.temperature;
-        ObjectiveScore { raw, normalized: self.normalizer.apply(raw), error: 0.0 }
-    }
-}
-
-/// One objective's view of an item.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ObjectiveScore {
-    /// In log-odds: the difference of two raw scores is the log-odds that labelers prefer the first item.
-    pub raw: f64,
-    /// On the objective's normalized scale.
-    pub normalized: f64,
-    /// Standard error of the normalized score.
-    pub error: f64,
-}
-
-impl ObjectiveScore {
-    /// What a rule combines.
-    pub fn term(&self) -> Term {
-        Term { score: self.normalized, error: self.error }
-    }
-}
 
 /// What an ensemble says of one item.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +32,8 @@ pub struct Score {
     pub objectives: Vec<ObjectiveScore>,
     /// The one number.
     pub combined: f64,
+    /// How far the item lies from the texts the heads were trained on; `None` when no head was trained.
+    pub novelty: Option<Novelty>,
     /// Tokens the backbone read.
     pub tokens: u32,
     /// Tokens that did not fit and were cut.
@@ -77,6 +45,7 @@ pub struct Ensemble {
     backbone: Backbone,
     scorers: Vec<Scorer>,
     combiner: Combiner,
+    distribution: Option<TrainingDistribution>,
     threads: usize,
 }
 
@@ -89,18 +58,17 @@ impl Ensemble {
     pub fn open(folder: &Path) -> Result<Self> {
         let manifest = registry::read_manifest(folder)?;
         let backbone = open_backbone(folder, &manifest)?;
+        let width = backbone.width(backbone.readout());
         let mut scorers = Vec::with_capacity(manifest.objectives.len());
         for entry in &manifest.objectives {
-            let StoredHead { weights, bias, temperature } =
-                registry::read_head(folder, entry, backbone.width(backbone.readout()))?;
-            scorers.push(Scorer::new(LinearHead { weights, bias }, temperature, entry.normalizer.clone()));
+            let read = |arrays| Scorer::from_arrays(arrays, width, entry.normalizer.clone(), entry.domains.clone());
+            scorers.push(registry::read_head(folder, entry, read)?);
         }
-        let ensemble = Self {
-            backbone,
-            scorers,
-            combiner: manifest.combiner().map_err(Error::Registry)?,
-            threads: default_threads(),
-        };
+        let read = |arrays| novelty::distribution_from_arrays(arrays, width);
+        let distribution =
+            manifest.training.as_ref().map(|entry| registry::read_training(folder, entry, read)).transpose()?;
+        let combiner = manifest.combiner().map_err(Error::Registry)?;
+        let ensemble = Self { backbone, scorers, combiner, distribution, threads: default_threads() };
         ensemble.verify(folder, &manifest.golden)?;
         Ok(ensemble)
     }
@@ -122,7 +90,7 @@ impl Ensemble {
     }
 
     /// The rule and the weights. Other weights for one request: [`Combiner::reweighted`], then
-    /// [`Scoring::score_weighted`].
+    /// [`Scoring::score_for`].
     pub fn combiner(&self) -> &Combiner {
         &self.combiner
     }
@@ -132,18 +100,20 @@ impl Ensemble {
         &self.backbone
     }
 
-    /// Each objective's raw score as a linear head: weights and bias divided by the temperature.
-    pub fn linear_heads(&self) -> Vec<LinearHead> {
-        let calibrated = |Scorer { head, temperature, .. }: &Scorer| LinearHead {
-            weights: head.weights.iter().map(|weight| weight / temperature).collect(),
-            bias: head.bias / temperature,
-        };
-        self.scorers.iter().map(calibrated).collect()
+    /// Each objective's raw score as a linear head: weights and bias divided by the temperature; `None` for a head with
+    /// a hidden layer.
+    pub fn linear_heads(&self) -> Vec<Option<LinearHead>> {
+        self.scorers.iter().map(Scorer::linear).collect()
     }
 
     /// The objectives' names, in the order of every score.
     pub fn names(&self) -> &[String] {
         self.combiner.names()
+    }
+
+    /// The domains for which some objective has a normalizer of its own.
+    pub fn domains(&self) -> BTreeSet<&str> {
+        self.scorers.iter().flat_map(Scorer::domains).map(String::as_str).collect()
     }
 
     /// Scores items, in their order. A score depends on its item alone, to the bit, whatever else is in `items`.
@@ -162,13 +132,15 @@ impl Ensemble {
         Scoring::new(self)
     }
 
-    fn combined(&self, row: &Row, combiner: &Combiner) -> Result<Score> {
-        let objectives: Vec<ObjectiveScore> = self.scorers.iter().map(|scorer| scorer.score(&row.vector)).collect();
-        let terms: Vec<Term> = objectives.iter().map(ObjectiveScore::term).collect();
-        let combined = combiner.combine(&terms);
-        if combined.is_finite() && objectives.iter().all(|score| score.raw.is_finite()) {
+    fn combined(&self, row: &Row, domain: Option<&str>, combiner: &Combiner) -> Result<Score> {
+        let score = |scorer: &Scorer| scorer.score(&row.vector, domain);
+        let objectives: Vec<ObjectiveScore> = self.scorers.iter().map(score).collect();
+        let combined = combiner.combine(&objectives.iter().map(ObjectiveScore::term).collect::<Vec<Term>>());
+        let novelty = self.distribution.as_ref().map(|distribution| novelty::novelty(distribution, &row.vector));
+        let near = novelty.is_none_or(|novelty| novelty.distance.is_finite());
+        if combined.is_finite() && near && objectives.iter().all(ObjectiveScore::is_finite) {
             let cut = row.cut_prompt.saturating_add(row.cut_response);
-            return Ok(Score { objectives, combined, tokens: row.tokens, cut });
+            return Ok(Score { objectives, combined, novelty, tokens: row.tokens, cut });
         }
         Err(Error::Numeric(vec![Fault::new("score", "a score is not a finite number").help("verify the registry")]))
     }
@@ -202,6 +174,16 @@ impl Ensemble {
     }
 }
 
+/// What one request says beside its items.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request<'a> {
+    /// The domain of each item's prompt, in the order of the items: its normalizers are used where an objective has one
+    /// for it, the overall one otherwise. Items beyond the end have none.
+    pub domains: &'a [Option<String>],
+    /// Other weights, from this ensemble's [`Combiner::reweighted`]; `None` for the registry's own.
+    pub combiner: Option<&'a Combiner>,
+}
+
 /// An ensemble with its workers running.
 pub struct Scoring<'a> {
     ensemble: &'a Ensemble,
@@ -218,25 +200,45 @@ impl<'a> Scoring<'a> {
     /// # Errors
     /// As [`Ensemble::score`].
     pub fn score(&self, items: &[Item]) -> Result<Vec<Score>> {
-        self.score_weighted(items, &self.ensemble.combiner)
+        self.score_for(items, &Request::default())
     }
 
-    /// The same with the weights of `combiner`, which came from this ensemble's by [`Combiner::reweighted`].
+    /// The same with what a request says of its items and of the weights.
     ///
     /// # Errors
     /// As [`Ensemble::score`], and [`Error::Usage`] for the combiner of other objectives.
-    pub fn score_weighted(&self, items: &[Item], combiner: &Combiner) -> Result<Vec<Score>> {
+    pub fn score_for(&self, items: &[Item], request: &Request<'_>) -> Result<Vec<Score>> {
+        let combiner = request.combiner.unwrap_or(&self.ensemble.combiner);
         if combiner.names() != self.ensemble.names() {
             let fault = Fault::new("weights", format!("these are weights of {}", combiner.names().join(", ")));
             return Err(Error::Usage(vec![fault.accepts(self.ensemble.names().join(", "))]));
         }
-        let ordered: Vec<&Item> = items.iter().collect::<BTreeSet<&Item>>().into_iter().collect();
+        let rows = self.rows(items.iter())?;
+        let domains = request.domains.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+        let known = items.iter().zip(domains).filter_map(|(item, domain)| Some((rows.get(item)?, domain)));
+        known.map(|(row, domain)| self.ensemble.combined(row, domain, combiner)).collect()
+    }
+
+    /// By how much the first item of each pair scores higher than the second, per objective in the order of
+    /// [`Ensemble::names`], with the standard error of that difference.
+    ///
+    /// # Errors
+    /// As [`Ensemble::score`].
+    pub fn differences(&self, pairs: &[(Item, Item)]) -> Result<Vec<Vec<Difference>>> {
+        let rows = self.rows(pairs.iter().flat_map(|(left, right)| [left, right]))?;
+        let known = pairs.iter().filter_map(|(left, right)| Some((rows.get(left)?, rows.get(right)?)));
+        let difference = |(left, right): (&Row, &Row)| {
+            self.ensemble.scorers.iter().map(|scorer| scorer.difference(&left.vector, &right.vector)).collect()
+        };
+        Ok(known.map(difference).collect())
+    }
+
+    /// The features of distinct items.
+    fn rows<'b>(&self, items: impl Iterator<Item = &'b Item>) -> Result<BTreeMap<&'b Item, Row>> {
+        let ordered: Vec<&Item> = items.collect::<BTreeSet<&Item>>().into_iter().collect();
         let texts = self.extractor.render(&ordered)?;
         let rows = self.extractor.extract(&texts.iter().collect::<Vec<_>>(), &Silent)?;
-        let rows = rows.iter().filter_map(|rows| rows.first());
-        let scores = rows.map(|row| self.ensemble.combined(row, combiner)).collect::<Result<Vec<Score>>>()?;
-        let place: BTreeMap<&Item, &Score> = ordered.into_iter().zip(&scores).collect();
-        Ok(items.iter().filter_map(|item| place.get(item).map(|score| (*score).clone())).collect())
+        Ok(ordered.into_iter().zip(rows.into_iter().filter_map(|rows| rows.into_iter().next())).collect())
     }
 }
 

@@ -98,7 +98,7 @@ fn pretty(value: &Value) -> Vec<u8> {
 }
 
 fn heads(manifest: &Manifest, ensemble: &Ensemble, labels: Labels) -> Result<Heads> {
-    let heads = ensemble.linear_heads();
+    let heads = linear_heads(ensemble)?;
     let objectives = |not_folded| {
         let classifier = Classifier {
             labels: manifest.objectives.iter().map(|entry| entry.name.clone()).collect(),
@@ -119,6 +119,18 @@ fn heads(manifest: &Manifest, ensemble: &Ensemble, labels: Labels) -> Result<Hea
     };
     let classifier = Classifier { labels: vec![REWARD.to_owned()], weights: vec![weights], biases: vec![bias] };
     Ok(Heads { classifier, folded: true, not_folded: None })
+}
+
+/// Every head as a linear map.
+fn linear_heads(ensemble: &Ensemble) -> Result<Vec<LinearHead>> {
+    let linear = |(name, head): (&String, Option<LinearHead>)| {
+        head.ok_or_else(|| Fault::new("export", format!("the head of \"{name}\" has a hidden layer")))
+    };
+    let heads: Result<Vec<LinearHead>, Fault> = ensemble.names().iter().zip(ensemble.linear_heads()).map(linear).collect();
+    heads.map_err(|fault| {
+        let fault = fault.accepts("linear heads");
+        Error::Model(vec![fault.help("a sequence classifier ends in one linear layer: train the objective without head.mlp")])
+    })
 }
 
 /// The weights and the bias of the combined score as one head; the reason where it is none.

@@ -1,6 +1,10 @@
 //! Normalizers: calibrated scores of one objective to a scale that can be added to others.
 //!
-//! Fitted on the scores of a reference set (the calibration split's responses); pure functions of numbers.
+//! Fitted on the scores of a reference set (the calibration split's responses, or a file's); pure functions of numbers.
+
+mod reference;
+
+pub use reference::{LEAST_RESPONSES, SHARES, Spread};
 
 use serde::{Deserialize, Serialize};
 

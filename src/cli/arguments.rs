@@ -127,6 +127,9 @@ pub struct ScoreOptions {
     /// Copy this field of every input row to its output row
     #[arg(long, value_name = "FIELD")]
     pub keep: Vec<String>,
+    /// Field that names a row's domain: normalized scores are then relative to the domain's reference responses
+    #[arg(long, value_name = "FIELD")]
+    pub domain_field: Option<String>,
     /// Rows scored together; scores do not depend on it
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = whole_number)]
     pub batch_size: usize,

@@ -7,15 +7,18 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::ScoreOptions;
 use super::ui::{Ui, stdout_error};
-use crate::data::{Item, Record, Rows, parse_item, plain};
-use crate::ensemble::{Ensemble, Score, Scoring};
-use crate::error::{Error, Fault, Result};
+use crate::data::{Item, Record, Rows, domain, parse_item, plain};
+use crate::ensemble::{Ensemble, ObjectiveScore, Request, Score, Scoring};
+use crate::error::{Error, Fault, Result, quote};
 
 /// What the input is read for.
 const PURPOSE: &str = "the responses to score";
 
 pub(super) fn run(options: &ScoreOptions, threads: usize, ui: &Ui) -> Result<u8> {
     let ensemble = Ensemble::open(&options.registry)?.with_threads(threads).with_weights(&options.weights)?;
+    if options.domain_field.is_some() && ensemble.domains().is_empty() {
+        return Err(without_domains(options));
+    }
     let rows = open_input(&options.input)?;
     let mut stream = Stream {
         options,
@@ -25,11 +28,23 @@ pub(super) fn run(options: &ScoreOptions, threads: usize, ui: &Ui) -> Result<u8>
         output: BufWriter::new(Box::new(std::io::stdout().lock())),
         scored: 0,
         bad: 0,
+        any_domain: false,
     };
     stream.score_all(rows)?;
+    if let Some(field) = options.domain_field.as_ref().filter(|_| !stream.any_domain) {
+        ui.note(&format!("no row has the field {}: all scores are on the overall scale", quote(field)));
+    }
     let (scored, bad) = (stream.scored, stream.bad);
     ui.note(&if bad == 0 { format!("{scored} rows scored") } else { format!("{scored} rows scored, {bad} skipped") });
     Ok(0)
+}
+
+fn without_domains(options: &ScoreOptions) -> Error {
+    Error::Usage(vec![
+        Fault::new("--domain-field", format!("{} has no normalizers by domain", options.registry.display()))
+            .accepts("a registry trained with `domain_field` on a source or on the reference")
+            .help("leave the option out: all scores are on the overall scale"),
+    ])
 }
 
 fn open_input(input: &Path) -> Result<Rows> {
@@ -56,10 +71,20 @@ struct Stream<'a> {
     options: &'a ScoreOptions,
     scoring: Scoring<'a>,
     names: &'a [String],
-    batch: Vec<(Map<String, Value>, Item)>,
+    batch: Vec<Asked>,
     output: BufWriter<Box<dyn Write + 'a>>,
     scored: u64,
     bad: u64,
+    /// Whether a row named its domain.
+    any_domain: bool,
+}
+
+/// A row to score.
+struct Asked {
+    /// The fields to keep.
+    kept: Map<String, Value>,
+    item: Item,
+    domain: Option<String>,
 }
 
 impl Stream<'_> {
@@ -81,18 +106,26 @@ impl Stream<'_> {
         self.flush()
     }
 
-    /// The fields to keep and the item of one row.
-    fn parse(&self, record: &Record) -> Result<(Map<String, Value>, Item)> {
+    fn parse(&self, record: &Record) -> Result<Asked> {
         let object = plain(record)?;
         let item = parse_item(&object, &record.place)?;
         let kept = self.options.keep.iter().filter_map(|field| Some((field.clone(), object.get(field)?.clone())));
-        Ok((kept.collect(), item))
+        let field = self.options.domain_field.as_deref();
+        let domain = field.map_or(Ok(None), |field| domain(&object, field, &record.place))?;
+        Ok(Asked { kept: kept.collect(), item, domain })
     }
 
     fn flush(&mut self) -> Result<()> {
-        let (kept, items): (Vec<_>, Vec<_>) = self.batch.drain(..).unzip();
-        for (mut row, score) in kept.into_iter().zip(self.scoring.score(&items)?) {
-            describe(&mut row, self.names, &score);
+        let (mut kept, mut items, mut domains) = (Vec::new(), Vec::new(), Vec::new());
+        for row in self.batch.drain(..) {
+            self.any_domain |= row.domain.is_some();
+            kept.push(row.kept);
+            items.push(row.item);
+            domains.push(row.domain);
+        }
+        let scores = self.scoring.score_for(&items, &Request { domains: &domains, combiner: None })?;
+        for ((mut row, domain), score) in kept.into_iter().zip(domains).zip(scores) {
+            describe(&mut row, self.names, &score, domain.as_deref());
             writeln!(self.output, "{}", Value::Object(row)).map_err(|error| stdout_error(&error))?;
             self.scored += 1;
         }
@@ -100,14 +133,26 @@ impl Stream<'_> {
     }
 }
 
-/// Adds `combined`, `scores` and `tokens` (and `cut_tokens` where something was cut) to an output row.
-fn describe(row: &mut Map<String, Value>, names: &[String], score: &Score) {
-    let objective = |(name, score): (&String, &crate::ensemble::ObjectiveScore)| {
-        (name.clone(), json!({ "raw": score.raw, "normalized": score.normalized }))
+/// Adds `combined`, `scores` with their standard errors, `ood` and `tokens` (and `cut_tokens` where something was cut) to an
+/// output row. A score on the scale of its domain says so.
+fn describe(row: &mut Map<String, Value>, names: &[String], score: &Score, domain: Option<&str>) {
+    let objective = |(name, score): (&String, &ObjectiveScore)| {
+        let mut object = json!({ "raw": score.raw, "normalized": score.normalized });
+        if let (Some(raw_error), Some(error)) = (score.raw_error, score.error) {
+            object["se"] = json!(raw_error);
+            object["normalized_se"] = json!(error);
+        }
+        if let Some(domain) = domain.filter(|_| score.in_domain) {
+            object["domain"] = json!(domain);
+        }
+        (name.clone(), object)
     };
     let scores: Map<String, Value> = names.iter().zip(&score.objectives).map(objective).collect();
     row.insert("combined".into(), json!(score.combined));
     row.insert("scores".into(), Value::Object(scores));
+    if let Some(novelty) = score.novelty {
+        row.insert("ood".into(), json!({ "distance": novelty.distance, "p": novelty.p_value }));
+    }
     row.insert("tokens".into(), json!(score.tokens));
     if score.cut > 0 {
         row.insert("cut_tokens".into(), json!(score.cut));

@@ -1,11 +1,13 @@
 //! `ensemble validate`: everything that can be checked without training, and what was read.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::arguments::ConfigOptions;
 use super::ui::Ui;
 use crate::backbone::Backbone;
-use crate::config;
+use crate::config::{self, Config};
 use crate::data::{self, Dataset, ObjectivePairs, Pair};
 use crate::error::{Result, quote};
 use crate::files;
@@ -33,11 +35,26 @@ pub(super) fn run(options: &ConfigOptions, ui: &Ui) -> Result<u8> {
     ui.data(&format!("backbone  {}: {}", files::shown(backbone.path()), backbone.architecture()))?;
     ui.data(&format!("text      {}", backbone.template().0))?;
     ui.data(&format!("texts     {} distinct", dataset.items.len()))?;
+    for line in normalized_on(&config, &dataset) {
+        ui.data(&line)?;
+    }
     for objective in &dataset.objectives {
         show_objective(objective, &dataset, &backbone, ui)?;
     }
     ui.data("no fault found")?;
     Ok(0)
+}
+
+/// The reference and the domains, where the config names any.
+fn normalized_on(config: &Config, dataset: &Dataset) -> Vec<String> {
+    let reference = config
+        .reference
+        .as_ref()
+        .map(|reference| format!("reference {}: {} responses", files::shown(&reference.path), dataset.reference.len()));
+    let names: BTreeSet<&str> = dataset.domains.values().map(String::as_str).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let domains = format!("domains   {} of {} prompts: {}", names.len(), dataset.domains.len(), names.join(", "));
+    reference.into_iter().chain((!names.is_empty()).then_some(domains)).collect()
 }
 
 fn show_objective(objective: &ObjectivePairs, dataset: &Dataset, backbone: &Backbone, ui: &Ui) -> Result<()> {
@@ -72,6 +89,12 @@ fn show_objective(objective: &ObjectivePairs, dataset: &Dataset, backbone: &Back
     let splits: Vec<String> = audit.splits.iter().map(|(split, count)| format!("{} {count}", split.word())).collect();
     let labels: Vec<String> = audit.labels.iter().map(|(source, count)| format!("{} {count}", source.word())).collect();
     ui.data(&format!("  splits: {}; labels: {}", splits.join(", "), labels.join(", ")))?;
+    if audit.domain_conflicts > 0 {
+        ui.data(&format!(
+            "  prompts put into several domains {}: the first by alphabet counts",
+            audit.domain_conflicts
+        ))?;
+    }
     ui.data(&format!(
         "  duplicates {}, contradictions {}, prompts in conflicting splits {}; the longer answer wins {:.1}%",
         audit.duplicates,

@@ -12,12 +12,10 @@ use super::diagnostic::{Origin, Problem, Sources};
 use super::document::{Documents, ObjectiveDocument};
 use super::inputs::{self, Inputs};
 use super::node::Node;
-use super::raw::{
-    RawBackbone, RawEntry, RawHead, RawHeadChoice, RawObjective, RawOutput, RawPenalty, RawRun, RawSource,
-};
+use super::raw::{RawBackbone, RawEntry, RawObjective, RawOutput, RawReference, RawRun, RawSource};
 use super::shape::Shape;
 use super::{
-    BackboneConfig, Config, Format, HeadConfig, HeadKind, LabelSource, ModelPlace, ObjectiveConfig, OutputConfig,
+    BackboneConfig, Config, Format, HeadKind, LabelSource, ModelPlace, ObjectiveConfig, OutputConfig, ReferenceConfig,
     SourceConfig, paths, schema,
 };
 use crate::error::{Error, Result, quote};
@@ -25,6 +23,7 @@ use crate::files;
 use combine::Members;
 
 mod combine;
+mod head;
 mod label_rule;
 
 /// What `min_gap` is when it is not given.
@@ -79,6 +78,7 @@ impl Check {
             self.combine(raw.combine, node, &Members { entries: &entries, documents, objectives: &objectives });
         let surroundings = Surroundings { score: HOLISTIC_SCORE, labels: LabelSource::Human };
         let holistic = self.data(raw.holistic, node, "holistic", &surroundings);
+        let reference = raw.reference.map(|raw| self.reference(raw, node));
         let output = self.output(&raw.output, raw.name.as_deref().unwrap_or_default(), node);
         let objectives: Vec<ObjectiveConfig> = objectives.into_iter().collect::<Option<_>>()?;
         let pretrained = |objective: &ObjectiveConfig| matches!(objective.head, HeadKind::Pretrained(_));
@@ -95,6 +95,7 @@ impl Check {
             objectives,
             combine: combine?,
             holistic: holistic?,
+            reference: reference.map_or(Some(None), |reference| reference.map(Some))?,
             output: output?,
         })
     }
@@ -170,6 +171,7 @@ impl Check {
             score: raw.name.as_deref().unwrap_or_default(),
             labels: raw.labels.unwrap_or(LabelSource::Human),
         };
+        self.regression(&raw, node);
         let data = self.data(raw.data.unwrap_or_default(), node, "data", &surroundings);
         let head = self.head(raw.head, node);
         Some(ObjectiveConfig {
@@ -182,40 +184,6 @@ impl Check {
             head,
             normalizer: raw.normalizer,
         })
-    }
-
-    fn head(&mut self, raw: RawHeadChoice, node: &Node) -> HeadKind {
-        let raw = match raw {
-            RawHeadChoice::Word(_) => return HeadKind::Pretrained(None),
-            RawHeadChoice::Settings(raw) => raw,
-        };
-        if let Some(label) = raw.pretrained {
-            let given = |key: &str| node.child("head").is_some_and(|head| head.child(key).is_some());
-            for key in ["l2", "l2_grid", "folds"].into_iter().filter(|key| given(key)) {
-                let key = format!("head.{key}");
-                let problem = Problem::new(node.origin_at(&key), format!("{key} has no meaning with head.pretrained"));
-                self.problems.push(problem.help("remove it: a pretrained head is not fitted"));
-            }
-            return HeadKind::Pretrained(Some(label));
-        }
-        HeadKind::Linear(self.linear_head(raw, node))
-    }
-
-    fn linear_head(&mut self, raw: RawHead, node: &Node) -> HeadConfig {
-        for (index, pair) in raw.l2_grid.windows(2).enumerate() {
-            if let [before, after] = pair
-                && after <= before
-            {
-                let key = format!("head.l2_grid.{}", index + 1);
-                let problem = Problem::new(node.origin_at(&key), format!("{key} is {after} and comes after {before}"));
-                self.problems.push(problem.accepts("ascending numbers"));
-            }
-        }
-        let l2 = match raw.l2 {
-            RawPenalty::Chosen(_) => None,
-            RawPenalty::Given(l2) => Some(l2),
-        };
-        HeadConfig { l2, l2_grid: raw.l2_grid, folds: raw.folds }
     }
 
     fn data(
@@ -263,7 +231,14 @@ impl Check {
             label_source_field: raw.label_source_field,
             split_field: raw.split_field,
             max_pairs_per_prompt: raw.max_pairs_per_prompt,
+            domain_field: raw.domain_field,
         })
+    }
+
+    fn reference(&mut self, raw: RawReference, node: &Node) -> Option<ReferenceConfig> {
+        let RawReference { path, columns, domain_field } = raw;
+        let Inputs { path, files, .. } = self.inputs(&path?, node, "reference.path")?;
+        Some(ReferenceConfig { path, files, columns, domain_field })
     }
 
     /// A key that the format has no use for would be ignored in silence.

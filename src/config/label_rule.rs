@@ -154,6 +154,11 @@ impl Pattern {
         self.0.is_match(text)
     }
 
+    /// How often the pattern is found in `text`; matches do not overlap.
+    pub fn count(&self, text: &str) -> usize {
+        self.0.find_iter(text).count()
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

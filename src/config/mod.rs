@@ -10,6 +10,7 @@ mod columns;
 mod diagnostic;
 mod document;
 mod format;
+mod head;
 mod inputs;
 mod label_rule;
 mod node;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 pub use check::{HOLISTIC_SCORE, load};
 pub use columns::FIELDS;
 pub use format::Format;
+pub use head::{ControlConfig, ControlMode, HeadConfig, HeadKind, Loss, MlpConfig, Probe};
 pub use inputs::data_extension;
 pub use label_rule::{Criterion, Pattern, RuleConfig, RuleKind};
 pub use rule::{CombineConfig, LARGEST, Rule};
@@ -48,6 +50,8 @@ pub struct Config {
     pub combine: CombineConfig,
     /// Pairs that say which answer is better all things considered; used only to judge the combined score.
     pub holistic: Vec<SourceConfig>,
+    /// Responses on which the normalizers are fitted; `None` means: the calibration split's.
+    pub reference: Option<ReferenceConfig>,
     /// Where registry, report and feature cache go.
     pub output: OutputConfig,
 }
@@ -189,29 +193,24 @@ pub struct SourceConfig {
     /// At most this many pairs of one prompt, the ones with the lowest content digest, so that a prompt with
     /// hundreds of pairs does not outvote the rest.
     pub max_pairs_per_prompt: Option<usize>,
+    /// The row's field that says to which domain its prompt belongs, if any.
+    pub domain_field: Option<String>,
 }
 
-/// A head to train, or the checkpoint's own.
+/// Responses without labels, on which normalizers are fitted: rows as they are scored.
 #[derive(Clone, Debug, PartialEq)]
-pub enum HeadKind {
-    /// Fitted by Bradley-Terry.
-    Linear(HeadConfig),
-    /// A label of the checkpoint's own score head: its name or number, `None` for the only one.
-    Pretrained(Option<String>),
+pub struct ReferenceConfig {
+    /// What the config names: a file, a folder or a pattern.
+    pub path: PathBuf,
+    /// The files that are read, each once, in the order of their names.
+    pub files: Vec<PathBuf>,
+    /// Columns under other names, as of a source.
+    pub columns: BTreeMap<String, String>,
+    /// The row's field that says to which domain its prompt belongs, if any.
+    pub domain_field: Option<String>,
 }
 
-/// How a linear head is trained.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HeadConfig {
-    /// The L2 penalty on standardized weights; `None` means: chosen by grouped cross-validation from `l2_grid`.
-    pub l2: Option<f64>,
-    /// The candidates for cross-validation, ascending.
-    pub l2_grid: Vec<f64>,
-    /// How many folds; a prompt never stands in two of them.
-    pub folds: usize,
-}
-
-/// How raw scores become normalized ones (fitted on the calibration split's responses).
+/// How raw scores become normalized ones (fitted on the reference responses).
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]

@@ -4,6 +4,8 @@
 //! these structs. A required key is an `Option` only so that reading can go on after a fault and report the rest.
 //! What keys mean together stands in [`super::check`].
 
+mod head;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -15,6 +17,7 @@ use super::{Format, LabelSource, NormalizerKind, Pooling, RuleKind};
 mod combine;
 
 pub(super) use combine::{RawCombine, RawRule};
+pub(super) use head::{RawControl, RawControlMode, RawHead, RawHeadChoice, RawPenalty, RawProbe};
 
 /// The version of the configuration format this build reads.
 pub(super) const VERSION: u64 = 1;
@@ -49,6 +52,10 @@ pub(super) struct RawRun {
     /// Pairs that say which answer is better all things considered; used only to judge the combined score.
     #[serde(default)]
     pub holistic: Vec<RawSource>,
+    /// Responses whose scores fix the scale of the normalized ones, such as samples of the policy that is to be
+    /// trained; the calibration split's responses by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<RawReference>,
     /// Where registry, report and feature cache go.
     #[serde(default)]
     pub output: RawOutput,
@@ -218,9 +225,31 @@ pub(super) struct RawSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_pairs_per_prompt: Option<usize>,
+    /// The row's field that says to which domain its prompt belongs, such as `code` or `chat`: domains with enough
+    /// reference responses get normalizers of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub domain_field: Option<String>,
     /// For rated answers: label by a rule instead of by `score`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<RawLabelRule>,
+}
+
+/// Responses without labels: rows with `prompt` and `response`, or with `messages` that end with the assistant's.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawReference {
+    /// A file, a folder of files or a pattern, as for a source.
+    #[schemars(required, regex(pattern = TEXT_PATTERN))]
+    pub path: Option<String>,
+    /// Columns under other names, as for a source.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "columns::schema")]
+    pub columns: BTreeMap<String, String>,
+    /// The row's field that says to which domain its prompt belongs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TEXT_PATTERN))]
+    pub domain_field: Option<String>,
 }
 
 /// A rule that labels pairs of rated answers.
@@ -257,72 +286,6 @@ pub(super) struct RawLabelRule {
     pub max_gap: Option<f64>,
 }
 
-/// A head to train, or the checkpoint's own.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(super) enum RawHeadChoice {
-    /// The checkpoint's own score head, which has one label.
-    Word(RawPretrained),
-    /// How it is trained, or which label of the checkpoint's own score head it is.
-    Settings(RawHead),
-}
-
-/// The word `pretrained`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RawPretrained {
-    /// The checkpoint's own score head.
-    Pretrained,
-}
-
-/// How a linear head is trained.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawHead {
-    /// The L2 penalty on standardized weights; `auto` chooses it from `l2_grid` by grouped cross-validation.
-    #[serde(default = "default_penalty")]
-    pub l2: RawPenalty,
-    /// The candidates for cross-validation, ascending.
-    #[serde(default = "default_grid")]
-    #[schemars(length(min = 2, max = 32), extend("items" = {"type": "number", "exclusiveMinimum": 0}))]
-    pub l2_grid: Vec<f64>,
-    /// How many folds; a prompt never stands in two of them.
-    #[serde(default = "default_folds")]
-    #[schemars(range(min = 2, max = 20))]
-    pub folds: usize,
-    /// Train nothing: take this label (its name or number) of the checkpoint's own score head.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = TEXT_PATTERN))]
-    pub pretrained: Option<String>,
-}
-
-/// An L2 penalty: chosen or given.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(super) enum RawPenalty {
-    /// Chosen by cross-validation.
-    Chosen(RawAuto),
-    /// Given.
-    Given(#[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000_000_000_u64))] f64),
-}
-
-/// The word `auto`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RawAuto {
-    /// Chosen by cross-validation.
-    Auto,
-}
-
-impl Default for RawHeadChoice {
-    fn default() -> Self {
-        Self::Settings(RawHead::default())
-    }
-}
-
-impl Default for RawHead {
-    fn default() -> Self {
-        Self { l2: default_penalty(), l2_grid: default_grid(), folds: default_folds(), pretrained: None }
     }
 }
 
@@ -344,16 +307,4 @@ fn default_weight() -> f64 {
 
 fn default_normalizer() -> NormalizerKind {
     NormalizerKind::Zscore
-}
-
-fn default_penalty() -> RawPenalty {
-    RawPenalty::Chosen(RawAuto::Auto)
-}
-
-fn default_grid() -> Vec<f64> {
-    vec![1.0, 10.0, 100.0, 1e3, 1e4, 1e5]
-}
-
-fn default_folds() -> usize {
-    5
 }

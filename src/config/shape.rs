@@ -214,6 +214,7 @@ fn fits_range(number: f64, schema: &Json) -> bool {
         && bound("minimum").is_none_or(|least| number >= least)
         && bound("maximum").is_none_or(|most| number <= most)
         && bound("exclusiveMinimum").is_none_or(|below| number > below)
+        && bound("exclusiveMaximum").is_none_or(|above| number < above)
 }
 
 /// What a schema accepts, in words.
@@ -261,6 +262,9 @@ fn range(schema: &Json) -> String {
     let bound = |word: &str| {
         schema[word].as_f64().map(|number| if number >= 1e9 { format!("{number:e}") } else { number.to_string() })
     };
+    if let (Some(least), Some(above)) = (bound("minimum"), bound("exclusiveMaximum")) {
+        return format!(" from {least}, below {above}");
+    }
     let most = bound("maximum");
     match (bound("minimum"), bound("exclusiveMinimum"), most) {
         (Some(least), _, Some(most)) if least == most => format!(": {least}"),

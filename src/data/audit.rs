@@ -35,6 +35,9 @@ pub struct Audit {
     pub contradictions: usize,
     /// Prompts that one source (or row) sets apart for training and another holds out; they are held out.
     pub split_conflicts: usize,
+    /// Prompts that rows put into different domains; the first name by alphabet counts.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub domain_conflicts: usize,
     /// Pairs per split.
     pub splits: BTreeMap<Split, usize>,
     /// Pairs per kind of labeler.

@@ -4,6 +4,7 @@
 //! What a row means is decided by the format's file; which split it falls into by [`Splitter`].
 
 mod assemble;
+mod reference;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +14,12 @@ use serde_json::{Map, Value};
 
 use super::columns::{self, Columns};
 use super::row::Row;
-use super::{Dataset, Rows, audit, written_messages};
+use super::{Dataset, Rows, audit, domain, written_messages};
 use crate::config::{Config, SourceConfig};
 use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
-use assemble::{assemble, too_few};
-use source::{Pool, Reader};
+use assemble::{Purpose, assemble, too_few};
+use source::{Pool, ReadSource, Reader};
 
 /// At most this many bad rows are reported together.
 const MAX_FAULTS: usize = 20;
@@ -37,8 +38,13 @@ struct Reading<'a> {
 /// As [`load_lists`], and [`Error::Data`] when an objective has too few pairs in a split.
 pub fn load(config: &Config) -> Result<Dataset> {
     let objectives = config.objectives.iter().map(|objective| (objective.name.as_str(), objective.data.as_slice()));
-    let dataset = load_lists(&objectives.collect::<Vec<_>>(), &config.holistic)?;
+    let (sources, mut pool) = read(&objectives.collect::<Vec<_>>(), &config.holistic)?;
+    let reference = config.reference.as_ref().map_or(Ok(Vec::new()), |config| reference::read(config, &mut pool))?;
+    let purposes: Vec<Purpose> = config.objectives.iter().map(Purpose::of).collect();
+    let dataset = assemble(&purposes, sources, &pool, &reference);
     refuse(too_few(config, &dataset))?;
+    let domains: BTreeSet<&String> = dataset.domains.values().collect();
+    refuse(domain::too_many_together(domains.len(), &config.file).into_iter().collect())?;
     Ok(dataset)
 }
 
@@ -49,6 +55,13 @@ pub fn load(config: &Config) -> Result<Dataset> {
 /// [`Error::Io`] when a file cannot be read; [`Error::Data`] with the first 20 bad rows together, or with what makes
 /// a source unusable as a whole (no rows, mostly identical sides).
 pub fn load_lists(objectives: &[(&str, &[SourceConfig])], holistic: &[SourceConfig]) -> Result<Dataset> {
+    let (sources, pool) = read(objectives, holistic)?;
+    let purposes: Vec<Purpose> = objectives.iter().map(|(name, _)| Purpose { name, fits_ratings: false }).collect();
+    Ok(assemble(&purposes, sources, &pool, &[]))
+}
+
+/// Reads every file once for all sources that name it.
+fn read(objectives: &[(&str, &[SourceConfig])], holistic: &[SourceConfig]) -> Result<(Vec<ReadSource>, Pool)> {
     let mut sources: Vec<Reading> = Vec::new();
     let reading = |owner, source| Reading {
         reader: Reader::new(owner, source),
@@ -81,8 +94,7 @@ pub fn load_lists(objectives: &[(&str, &[SourceConfig])], holistic: &[SourceConf
         }
     }
     refuse(faults)?;
-    let names: Vec<&str> = objectives.iter().map(|(name, _)| *name).collect();
-    Ok(assemble(&names, read, &pool))
+    Ok((read, pool))
 }
 
 impl Reading<'_> {

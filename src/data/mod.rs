@@ -5,11 +5,13 @@
 
 mod audit;
 mod columns;
+mod domain;
 mod formats;
 mod hh_rlhf;
 mod lines;
 mod load;
 mod pairs;
+pub mod probes;
 mod rated;
 mod read;
 mod row;
@@ -19,12 +21,15 @@ mod written_messages;
 
 pub use audit::{Audit, LengthSkew, SourceAudit};
 pub use columns::plain;
+pub use domain::domain;
 pub use load::{load, load_lists};
 pub use read::{Record, Rows};
 pub use row::{parse_item, parse_object};
 pub use split::{Split, Splitter};
 
 pub use crate::conversation::{Item, Message, Role, render_prompt};
+
+use std::collections::BTreeMap;
 
 use crate::config::LabelSource;
 use crate::files::Digest;
@@ -50,6 +55,19 @@ pub struct Pair {
     pub prompt_key: Digest,
 }
 
+/// An answer's own score, for heads that are fitted to ratings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemRating {
+    /// Index of the answer in [`Dataset::items`].
+    pub item: usize,
+    /// Its mean score over the labelers, in the source's unit; negated where less is better.
+    pub score: f64,
+    /// Which split its prompt belongs to.
+    pub split: Split,
+    /// Digest of the normalised prompt: ratings that share it are not independent.
+    pub prompt_key: Digest,
+}
+
 /// All pairs of one objective, ordered by content.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectivePairs {
@@ -57,6 +75,9 @@ pub struct ObjectivePairs {
     pub name: String,
     /// Its pairs, ordered by the keys of chosen and rejected item.
     pub pairs: Vec<Pair>,
+    /// The ratings of the sources that are labelled by a score, ordered by item, one per item. Answers that stand in
+    /// no pair are among them only where the head is fitted to ratings.
+    pub ratings: Vec<ItemRating>,
     /// What was read, dropped and found.
     pub audit: Audit,
 }
@@ -70,4 +91,9 @@ pub struct Dataset {
     pub objectives: Vec<ObjectivePairs>,
     /// The holistic pairs; empty where the config names none.
     pub holistic: ObjectivePairs,
+    /// The responses of the config's reference, ascending: a response that stands there k times counts k times. They
+    /// have no labels. Empty where the config names no reference.
+    pub reference: Vec<usize>,
+    /// The domain of each prompt that has one, by the digest of the normalised prompt.
+    pub domains: BTreeMap<Digest, String>,
 }

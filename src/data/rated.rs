@@ -45,6 +45,11 @@ impl Rating {
         self.scores.iter().sum::<f64>() / self.scores.len().max(1) as f64
     }
 
+    fn scored(&self) -> Scored {
+        // Adding 0 makes the negative zero of a negated score a plain one.
+        Scored { key: self.key, prompt: self.prompt, score: self.mean() + 0.0, labels: self.labels }
+    }
+
     /// An order by content in which copies of one answer to one prompt stand together.
     fn order(&self, other: &Self) -> Ordering {
         let scores = || self.scores.iter().zip(&other.scores).map(|(left, right)| left.total_cmp(right));
@@ -70,6 +75,25 @@ pub(super) struct Score<'a> {
     /// The field's name, for messages.
     pub(super) field: String,
     pub(super) value: &'a Value,
+}
+
+/// An answer's mean score, for heads that are fitted to ratings.
+#[derive(Clone, Debug)]
+pub(super) struct Scored {
+    /// The item's key.
+    pub(super) key: Digest,
+    /// The prompt's key.
+    pub(super) prompt: Digest,
+    pub(super) score: f64,
+    labels: LabelSource,
+}
+
+impl Scored {
+    /// Whether this one stays where two sources rate one item: by the directness of the label, then by the value, so
+    /// that the order of sources decides nothing.
+    pub(super) fn stands_before(&self, other: &Self) -> bool {
+        self.labels.cmp(&other.labels).then(self.score.total_cmp(&other.score)).is_lt()
+    }
 }
 
 /// Reads a row as a rated answer.
@@ -176,11 +200,16 @@ impl Rated {
         }
     }
 
-    /// The pairs of all answers to the same prompt, in an order given by content; what makes no pair is counted.
+    /// The pairs of all answers to the same prompt, in an order given by content, and the answers' scores where these
+    /// are the labels; what makes no pair is counted.
     ///
     /// # Errors
     /// A fault when no row has the score, naming those that were seen.
-    pub(super) fn pairs(mut self, source: &SourceConfig, audit: &mut SourceAudit) -> Result<Vec<Candidate>, Fault> {
+    pub(super) fn pairs(
+        mut self,
+        source: &SourceConfig,
+        audit: &mut SourceAudit,
+    ) -> Result<(Vec<Candidate>, Vec<Scored>), Fault> {
         if let Some(name) = score_name(source) {
             if self.ratings.is_empty() && self.without_score > 0 {
                 return Err(no_score(source, name, &self.names));
@@ -208,7 +237,8 @@ impl Rated {
                 }
             }
         }
-        Ok(candidates)
+        let scored = if source.rule.is_none() { self.ratings.iter().map(Rating::scored).collect() } else { Vec::new() };
+        Ok((candidates, scored))
     }
 }
 
@@ -305,7 +335,7 @@ mod tests {
             let row = Row { object: &object, place: "rows:1" };
             rated.add((&row, parse(&row)?), source, LabelSource::Human, &mut audit)?;
         }
-        let pairs = rated.pairs(source, &mut audit)?;
+        let (pairs, _) = rated.pairs(source, &mut audit)?;
         Ok((pairs, audit))
     }
 

@@ -26,9 +26,11 @@ pub use factor::{DenseFactor, Factor};
 pub use leave_one_out::{HeldOutPair, LeaveOut, influence, leave_one_out};
 pub use mlp::{MlpFit, MlpHead, MlpSettings, Stopped, fit_mlp};
 pub use novelty::TrainingDistribution;
-pub use posterior::Posterior;
+pub use posterior::{Posterior, last_layer_posterior};
 pub use regression::{RatedRow, fit_ratings};
 pub use standardise::Standardiser;
+
+use std::borrow::Cow;
 
 use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
@@ -163,6 +165,33 @@ impl LinearHead {
             sum += weight * f64::from(*value);
         }
         sum
+    }
+}
+
+/// A head of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Head {
+    /// One direction in the features.
+    Linear(LinearHead),
+    /// A hidden layer and a direction in what it gives.
+    Mlp(MlpHead),
+}
+
+impl Head {
+    /// The raw score of a feature vector.
+    pub fn score(&self, features: &[f32]) -> f64 {
+        match self {
+            Self::Linear(head) => head.score(features),
+            Self::Mlp(head) => head.score(features),
+        }
+    }
+
+    /// What the last layer sees of a feature vector: its columns themselves, or the hidden units.
+    pub fn last_layer_input<'a>(&self, features: &'a [f32]) -> Cow<'a, [f32]> {
+        match self {
+            Self::Linear(_) => Cow::Borrowed(features),
+            Self::Mlp(head) => Cow::Owned(head.hidden(features).into_iter().map(|unit| unit as f32).collect()),
+        }
     }
 }
 

@@ -10,7 +10,10 @@ use super::linear_algebra::add_scaled;
 use super::low_rank;
 use super::problem::Problem;
 use super::standardise::Standardiser;
+use super::likelihood::Likelihood;
+use super::{Comparison, DIFFERENCE_MEMORY, MlpHead};
 use crate::error::{Error, Fault, Result};
+use crate::features::Features;
 
 /// Wider posteriors are kept as their leading directions: a whole factor would take more than 16 MiB and be slow to use.
 const WIDEST_DENSE: usize = 2048;
@@ -63,4 +66,28 @@ pub(super) fn precision(problem: &Problem<'_>, parameters: &[f64]) -> Result<Fac
         let found = format!("the posterior is not positive definite at l2 = {}", problem.l2);
         Error::Numeric(vec![Fault::new("head", found).help("set a larger head.l2")])
     })
+}
+
+/// The prior precision of a last layer's weights on standardised hidden units, which AdamW does not state.
+const LAST_LAYER_PRIOR: f64 = 1.0;
+
+/// The posterior of the output weights of a head with a hidden layer, the hidden units taken as known (last-layer Laplace:
+/// Kristiadi et al. 2020, arXiv 2002.10118), on the pairs it was trained on.
+///
+/// # Errors
+/// [`Error::Numeric`] when no hidden unit varies.
+pub fn last_layer_posterior(head: &MlpHead, features: &Features, comparisons: &[Comparison]) -> Result<Posterior> {
+    let mut hidden = Features::new(head.hidden_biases.len());
+    for row in 0..features.rows() {
+        let units: Vec<f32> = head.hidden(features.row(row)).into_iter().map(|unit| unit as f32).collect();
+        hidden.push(&units);
+    }
+    let standardiser = Standardiser::new(&hidden, comparisons)?;
+    let mut problem =
+        Problem::new(&hidden, comparisons, &standardiser, Likelihood::BradleyTerry, DIFFERENCE_MEMORY)?;
+    problem.set_l2(LAST_LAYER_PRIOR);
+    let scaled = head.output_weights.iter().zip(&standardiser.deviations);
+    let precision = precision(&problem, &scaled.map(|(weight, deviation)| weight * deviation).collect::<Vec<f64>>())?;
+    drop(problem);
+    Ok(Posterior { precision, standardiser })
 }

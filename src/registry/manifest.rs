@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::combine::{Combination, Combiner};
 use crate::config::{Pooling, Rule};
 use crate::error::{Error, Fault, Result};
-use crate::normalize::Normalizer;
+use crate::normalize::{Normalizer, SHARES};
 
 /// The manifest format this build writes and reads.
 pub const FORMAT: u32 = 3;
@@ -28,6 +28,8 @@ pub struct Manifest {
     pub combine: Combination,
     /// The heads.
     pub objectives: Vec<ObjectiveEntry>,
+    /// How the training texts are distributed; absent when no head was trained.
+    pub training: Option<TrainingEntry>,
     /// Texts with their token ids and scores, recomputed whenever the registry is opened.
     pub golden: Vec<Golden>,
 }
@@ -89,6 +91,11 @@ pub struct ObjectiveEntry {
     pub head_digest: String,
     /// Calibrated to normalized scores.
     pub normalizer: Normalizer,
+    /// The same for prompts of a domain, where it has a normalizer of its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub domains: BTreeMap<String, Normalizer>,
+    /// What the normalizer was fitted on.
+    pub reference: ReferenceEntry,
     /// The L2 penalty; absent for a checkpoint's own head.
     pub l2: Option<f64>,
     /// Gradient norm at the optimum; absent for a checkpoint's own head.
@@ -99,6 +106,36 @@ pub struct ObjectiveEntry {
     pub data: BTreeMap<String, String>,
     /// Held-out quality.
     pub quality: Quality,
+}
+
+/// The calibrated scores of the responses that a normalizer was fitted on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReferenceEntry {
+    /// `calibration split`, or what the config names, relative to the registry folder.
+    pub source: String,
+    /// How many responses.
+    pub responses: usize,
+    /// Mean of their scores.
+    pub mean: f64,
+    /// Standard deviation of their scores (n − 1).
+    pub deviation: f64,
+    /// Quantiles of their scores at [`SHARES`]: 0, 1, 5, 25, 50, 75, 95, 99 and 100 %.
+    pub quantiles: [f64; SHARES.len()],
+}
+
+/// The distribution of the training texts' features, by which new texts are called near or far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingEntry {
+    /// Its file, relative to the registry folder.
+    pub file: String,
+    /// Digest of that file.
+    pub digest: String,
+    /// Training texts.
+    pub texts: usize,
+    /// Texts of the calibration split, with whose distances new ones are compared.
+    pub compared_with: usize,
 }
 
 /// Held-out quality of one head; absent numbers were undefined.
@@ -203,22 +240,22 @@ impl Manifest {
         }
         for entry in &self.objectives {
             let name = &entry.name;
-            let file = entry.head.strip_prefix("heads/").unwrap_or("");
-            if file.is_empty() || file.contains(['/', '\\']) || file.starts_with('.') {
-                found.push(format!("head file {} of \"{name}\" is not a plain name under heads/", entry.head));
-            }
-            if entry.head_digest.len() != 64 || !entry.head_digest.is_ascii() {
-                found.push(format!("head digest of \"{name}\" is not 64 hexadecimal digits"));
-            }
+            found.extend(misnamed(&format!("head of \"{name}\""), &entry.head, &entry.head_digest));
             if !entry.normalizer.is_sound() {
                 found.push(format!("normalizer of \"{name}\" has numbers that cannot serve"));
             }
             if self.combine.rule == Rule::Geometric && entry.weight > 0.0 && !entry.normalizer.gives_shares() {
                 found.push(format!("normalizer of \"{name}\" gives no scores from 0 to 1 for the rule geometric"));
             }
+            for (domain, _) in entry.domains.iter().filter(|(_, normalizer)| !normalizer.is_sound()) {
+                found.push(format!("normalizer of \"{name}\" in domain \"{domain}\" has numbers that cannot serve"));
+            }
         }
         if !self.objectives.is_empty() {
             found.extend(self.combiner().err().into_iter().flatten().map(|fault| fault.found));
+        }
+        if let Some(entry) = &self.training {
+            found.extend(misnamed("training distribution", &entry.file, &entry.digest));
         }
         let count = self.objectives.len();
         if self.golden.is_empty() || self.golden.iter().any(|golden| golden.raw.len() != count) {
@@ -226,4 +263,14 @@ impl Manifest {
         }
         found.into_iter().map(|found| Fault::new(path.display(), found).help("train again")).collect()
     }
+}
+
+/// What is wrong with the name or the digest of a stored file.
+fn misnamed(what: &str, file: &str, digest: &str) -> Option<String> {
+    let name = file.strip_prefix("heads/").unwrap_or("");
+    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        return Some(format!("the file {file} of the {what} is not a plain name under heads/"));
+    }
+    let hexadecimal = digest.len() == 64 && digest.is_ascii();
+    (!hexadecimal).then(|| format!("the digest of the {what} is not 64 hexadecimal digits"))
 }

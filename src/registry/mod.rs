@@ -8,8 +8,11 @@ mod manifest;
 
 use std::path::Path;
 
-pub use head_file::StoredHead;
-pub use manifest::{BackboneEntry, FORMAT, Golden, GoldenMessage, Manifest, ObjectiveEntry, PlaceEntry, Quality};
+pub use head_file::{Array, Arrays};
+pub use manifest::{
+    BackboneEntry, FORMAT, Golden, GoldenMessage, Manifest, ObjectiveEntry, PlaceEntry, Quality, ReferenceEntry,
+    TrainingEntry,
+};
 
 use crate::config::{BackboneConfig, ModelPlace};
 use crate::error::{Error, Fault, Result};
@@ -17,26 +20,42 @@ use crate::files::{self, Digest};
 
 const MANIFEST: &str = "manifest.json";
 
-/// Writes the heads, then the manifest that names them. A reader sees the old registry or the new one, never a mix.
+/// Writes the heads and the training distribution, then the manifest that names them. A reader sees the old registry or
+/// the new one, never a mix.
 ///
-/// `heads` are in the order of `manifest.objectives`, whose `head` fields this fills in.
+/// `heads` are in the order of `manifest.objectives`, whose `head` fields this fills in, as it does those of
+/// `manifest.training`, which must be there if `training` is.
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be written.
-pub fn publish(folder: &Path, mut manifest: Manifest, heads: &[StoredHead]) -> Result<Manifest> {
+pub fn publish(
+    folder: &Path,
+    mut manifest: Manifest,
+    heads: &[Arrays],
+    training: Option<&Arrays>,
+) -> Result<Manifest> {
     for (entry, head) in manifest.objectives.iter_mut().zip(heads) {
-        let bytes = head.to_bytes()?;
-        let digest = Digest::of(&bytes);
-        entry.head = format!("heads/{}-{}.safetensors", entry.name, digest.short());
-        entry.head_digest = digest.to_string();
-        let path = folder.join(&entry.head);
-        // A head that already stands there with the same content is left untouched.
-        if !path.is_file() || files::read(&path, "a stored head")? != bytes {
-            files::write_atomic(&path, &bytes)?;
-        }
+        (entry.head, entry.head_digest) = keep(folder, &entry.name, head)?;
+    }
+    if let (Some(entry), Some(training)) = (&mut manifest.training, training) {
+        // No objective has a name with a capital letter, so the file cannot be taken for a head's.
+        (entry.file, entry.digest) = keep(folder, "TRAINING", training)?;
     }
     files::write_atomic(&folder.join(MANIFEST), manifest.to_json().as_bytes())?;
     Ok(manifest)
+}
+
+/// Writes arrays under a name of their content; that name and the digest.
+fn keep(folder: &Path, name: &str, arrays: &Arrays) -> Result<(String, String)> {
+    let bytes = arrays.to_bytes()?;
+    let digest = Digest::of(&bytes);
+    let file = format!("heads/{name}-{}.safetensors", digest.short());
+    let path = folder.join(&file);
+    // A file that already stands there with the same content is left untouched.
+    if !path.is_file() || files::read(&path, "a stored head")? != bytes {
+        files::write_atomic(&path, &bytes)?;
+    }
+    Ok((file, digest.to_string()))
 }
 
 /// Reads and checks the manifest of a registry folder.
@@ -70,28 +89,50 @@ pub fn backbone_config(folder: &Path, entry: &BackboneEntry) -> BackboneConfig {
     }
 }
 
-/// Reads one objective's head and compares it with the manifest.
+/// Reads one objective's head, compares it with the manifest and lets `read` make sense of it.
 ///
 /// # Errors
-/// [`Error::Registry`] when the file is missing, has another digest, or does not hold a head of `width` weights.
-pub fn read_head(folder: &Path, entry: &ObjectiveEntry, width: usize) -> Result<StoredHead> {
-    let path = folder.join(&entry.head);
+/// [`Error::Registry`] when the file is missing, has another digest, or `read` refuses what it holds.
+pub fn read_head<T>(
+    folder: &Path,
+    entry: &ObjectiveEntry,
+    read: impl FnOnce(Arrays) -> Result<T, String>,
+) -> Result<T> {
+    let what = format!("the head of \"{}\"", entry.name);
+    read_arrays(folder, (&entry.head, &entry.head_digest), &what, read)
+}
+
+/// Reads the training distribution likewise.
+///
+/// # Errors
+/// As [`read_head`].
+pub fn read_training<T>(
+    folder: &Path,
+    entry: &TrainingEntry,
+    read: impl FnOnce(Arrays) -> Result<T, String>,
+) -> Result<T> {
+    read_arrays(folder, (&entry.file, &entry.digest), "the distribution of the training texts", read)
+}
+
+fn read_arrays<T>(
+    folder: &Path,
+    (file, digest): (&str, &str),
+    what: &str,
+    read: impl FnOnce(Arrays) -> Result<T, String>,
+) -> Result<T> {
+    let path = folder.join(file);
     let damaged = |found: String| {
         let help = "train again (ensemble train-all CONFIG); cached features make that a matter of seconds";
         Error::Registry(vec![Fault::new(path.display(), found).help(help)])
     };
     if !path.is_file() {
-        return Err(damaged(format!("the head of \"{}\" is missing", entry.name)));
+        return Err(damaged(format!("{what} is missing")));
     }
     let bytes = files::read(&path, "a stored head")?;
-    let digest = Digest::of(&bytes).to_string();
-    if digest != entry.head_digest {
-        return Err(damaged(format!(
-            "the head of \"{}\" is damaged: its digest is {}, the manifest says {}",
-            entry.name,
-            &digest[..12],
-            &entry.head_digest[..12]
-        )));
+    let found = Digest::of(&bytes).to_string();
+    if found != digest {
+        let (found, said) = (&found[..12], digest.get(..12).unwrap_or(digest));
+        return Err(damaged(format!("{what} is damaged: its digest is {found}, the manifest says {said}")));
     }
-    StoredHead::from_bytes(&bytes, width).map_err(damaged)
+    Arrays::from_bytes(&bytes).and_then(read).map_err(damaged)
 }

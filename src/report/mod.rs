@@ -6,6 +6,9 @@
 
 mod canvas;
 mod formula;
+mod head_summary;
+mod heads_tables;
+mod heads_view;
 mod heat;
 mod html;
 mod plots;
@@ -21,9 +24,11 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
+pub use head_summary::{ControlSummary, FitSummary, LearningPoint};
 pub use summary::{
-    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, FitSummary, GroupAccuracy, LONGER_WINS,
-    ObjectiveSummary, ReadoutObjective, ReadoutSummary, RunSummary, SHORTER_WINS, SplitSize, Standing,
+    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, DomainSummary, GroupAccuracy,
+    LONGER_WINS, ObjectiveSummary, ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS,
+    SplitSize, Standing,
 };
 pub use sweep::write_sweep;
 pub use warnings::{Warning, warnings};

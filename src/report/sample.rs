@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::head_summary::{ControlSummary, FitSummary, LearningPoint};
 use super::summary::{
-    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, FitSummary, GroupAccuracy, LONGER_WINS,
-    ObjectiveSummary, ReadoutObjective, ReadoutSummary, RunSummary, SHORTER_WINS, SplitSize,
+    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, GroupAccuracy, LONGER_WINS,
+    ObjectiveSummary, ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
 };
 use crate::combine::Combination;
 use crate::evaluate::{
@@ -206,11 +207,19 @@ fn objective(recipe: &Recipe, noise: &mut Noise) -> ObjectiveSummary {
         question: recipe.question.to_owned(),
         weight: if recipe.pairs > 800 { 0.5 } else { 0.25 },
         normalizer: "zscore".to_owned(),
+        reference: ReferenceSummary {
+            source: "calibration split".to_owned(),
+            responses: recipe.pairs * 19 / 10,
+            farthest: Some(3.4),
+            domains: Vec::new(),
+        },
         labels: recipe.labels.iter().map(|(source, pairs)| ((*source).to_owned(), *pairs)).collect(),
         train: SplitSize { pairs: recipe.pairs * 8, prompts: recipe.pairs * 7 },
         calibration: SplitSize { pairs: recipe.pairs, prompts: recipe.pairs * 9 / 10 },
         test: SplitSize { pairs: recipe.pairs, prompts: recipe.pairs * 10 / 11 + 1 },
-        fit: Some(FitSummary { l2: 10.0, l2_path: (-2..=4).map(path).collect(), gradient_norm: 3.1e-9, iterations: 9 }),
+        fit: Some(FitSummary { l2: 10.0, l2_path: (-2..=4).map(path).collect(), gradient_norm: 3.1e-9, iterations: 9, ..FitSummary::default() }),
+        controls: vec![control],
+        learning_curve,
         temperature: 1.084,
         accuracy: accuracy(&head),
         baselines: vec![
@@ -240,6 +249,7 @@ fn audit(recipe: &Recipe) -> AuditSummary {
         duplicates: recipe.pairs / 60,
         contradictions: recipe.pairs / 30,
         split_conflicts: usize::from(recipe.pairs == 466) * 4,
+        domain_conflicts: 0,
         longer_wins: Some(sigmoid(recipe.length)),
         mean_words_chosen: Some(112.4 + 9.0 * recipe.length),
         mean_words_rejected: Some(104.9 - 6.0 * recipe.length),

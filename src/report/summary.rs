@@ -3,10 +3,15 @@
 //! No time stamps and no durations, so that the same run gives the same bytes. What the numbers mean in one sentence
 //! ([`ObjectiveSummary::verdict`], [`RunSummary::verdict`]) is decided here, once, for page and terminal.
 
+mod reference;
+
 use std::collections::BTreeMap;
+
+pub use reference::{DomainSummary, ReferenceSummary};
 
 use serde::{Deserialize, Serialize};
 
+use super::head_summary::{ControlSummary, FitSummary, LearningPoint};
 use super::words::{counted, fixed, interval, percent};
 use crate::combine::Combination;
 use crate::evaluate::{Estimate, Outcome, ReliabilityBin};
@@ -100,19 +105,6 @@ pub struct ReadoutObjective {
     pub accuracy: Option<Estimate>,
 }
 
-/// How a head was fitted.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct FitSummary {
-    /// The L2 penalty used.
-    pub l2: f64,
-    /// (penalty, log-loss in grouped cross-validation), ascending; empty when the penalty was given.
-    pub l2_path: Vec<(f64, f64)>,
-    /// Norm of the gradient where the solver stopped.
-    pub gradient_norm: f64,
-    /// Steps the solver took.
-    pub iterations: usize,
-}
-
 /// The size of one split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitSize {
@@ -133,16 +125,22 @@ pub struct ObjectiveSummary {
     pub weight: f64,
     /// How raw scores become normalized ones.
     pub normalizer: String,
+    /// What the normalizer was fitted on.
+    pub reference: ReferenceSummary,
     /// Who labelled how many pairs: `human`, `ai`, `rule`.
     pub labels: BTreeMap<String, usize>,
     /// The split the head was fitted on.
     pub train: SplitSize,
-    /// The split temperature and normalizer were fitted on.
+    /// The split the temperature was fitted on, and the normalizer where no reference was given.
     pub calibration: SplitSize,
     /// The split everything here is measured on.
     pub test: SplitSize,
     /// How the head was fitted; `None` for a checkpoint's own score head.
     pub fit: Option<FitSummary>,
+    /// What the head was kept from following.
+    pub controls: Vec<ControlSummary>,
+    /// Accuracy by number of training pairs; empty where it was not measured.
+    pub learning_curve: Vec<LearningPoint>,
     /// The calibration temperature.
     pub temperature: f64,
     /// What the head said about each test pair.
@@ -159,6 +157,8 @@ pub struct ObjectiveSummary {
     pub brier: Option<f64>,
     /// Expected calibration error on the test pairs.
     pub ece: Option<f64>,
+    /// The same before the temperature.
+    pub ece_uncalibrated: Option<f64>,
     /// The reliability curve on the test pairs.
     pub reliability: Vec<ReliabilityBin>,
     /// Normalized scores of the test responses.
@@ -206,6 +206,8 @@ pub struct AuditSummary {
     pub contradictions: usize,
     /// Prompts that the sources mark both for training and as held out; all of them are held out.
     pub split_conflicts: usize,
+    /// Prompts that rows put into different domains.
+    pub domain_conflicts: usize,
     /// Share of pairs whose chosen answer is the longer one.
     pub longer_wins: Option<f64>,
     /// Mean number of words of chosen answers.

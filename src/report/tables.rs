@@ -4,12 +4,13 @@
 
 use polars::prelude::{Column, CsvWriter, DataFrame, DataType, ParquetWriter, PolarsResult, SerWriter};
 
+use super::heads_tables;
 use super::plots::{SCORE_BINS, score_range};
 use super::summary::{ObjectiveSummary, ReadoutObjective, ReadoutSummary, RunSummary};
 use crate::error::{Error, Fault, Result};
 use crate::evaluate::{Estimate, histogram};
 
-/// Every table with its name: metrics, reliability, scores, correlations, l2, readouts, audit.
+/// Every table with its name, in the order in which the page names them.
 ///
 /// # Errors
 /// [`Error::Io`] when polars refuses a table.
@@ -21,6 +22,8 @@ pub(super) fn all(summary: &RunSummary) -> Result<Vec<(&'static str, DataFrame)>
         ("correlations", correlations(summary)),
         ("l2", l2_paths(summary)),
         ("readouts", readouts(summary)),
+        ("controls", heads_tables::controls(summary)),
+        ("learning_curves", heads_tables::learning_curves(summary)),
         ("audit", audit(summary)),
     ]
     .into_iter()

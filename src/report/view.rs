@@ -4,19 +4,23 @@ use serde::Serialize;
 
 use super::formula::formula;
 use super::plots::{Chart, Figure, figures};
+use super::head_summary::FitSummary;
+use super::heads_view::{self, ControlView, CurveView};
 use super::summary::{
-    BAG_OF_WORDS, FitSummary, LONGER_WINS, ObjectiveSummary, ReadoutSummary, RunSummary, SHORTER_WINS, Standing,
-    split_words,
+    BAG_OF_WORDS, DomainSummary, LONGER_WINS, ObjectiveSummary, ReadoutSummary, RunSummary, SHORTER_WINS,
+    Standing, split_words,
 };
 use super::warnings::warnings;
 use super::words::{UNDEFINED, clean, count, counted, fixed, interval, optional, percent, short};
 use crate::error::Result;
 use crate::evaluate::Estimate;
+use crate::normalize::LEAST_RESPONSES;
 
 const STYLE: &str = include_str!("../../assets/report.css");
 const BASELINES: [(&str, &str); 3] =
     [(LONGER_WINS, "Longer wins"), (SHORTER_WINS, "Shorter wins"), (BAG_OF_WORDS, "Bag of words")];
-const TABLES: [&str; 7] = ["metrics", "reliability", "scores", "correlations", "l2", "readouts", "audit"];
+const TABLES: [&str; 9] =
+    ["metrics", "reliability", "scores", "correlations", "l2", "readouts", "controls", "learning_curves", "audit"];
 
 #[derive(Serialize)]
 pub(super) struct Page {
@@ -35,6 +39,8 @@ pub(super) struct Page {
     made: Vec<(&'static str, String)>,
     fits: Vec<FitView>,
     readouts: Vec<ReadoutView>,
+    controls: Vec<ControlView>,
+    curves: Vec<CurveView>,
     next: String,
     tables: [&'static str; 7],
 }
@@ -150,6 +156,8 @@ pub(super) fn view(summary: &RunSummary) -> Result<Page> {
         made: made(summary),
         fits: summary.objectives.iter().map(fit).collect(),
         readouts: summary.readouts.iter().map(readout).collect(),
+        controls: heads_view::controls(&summary.objectives),
+        curves: heads_view::curves(&summary.objectives),
         next: clean(&summary.command_next),
         tables: TABLES,
     })
@@ -320,6 +328,7 @@ fn audit(objective: &ObjectiveSummary) -> AuditView {
         ("Calibration".to_owned(), split_words(objective.calibration)),
         ("Test".to_owned(), split_words(objective.test)),
     ];
+    items.extend(references(objective));
     items.extend(
         objective.labels.iter().map(|(source, pairs)| (format!("Labelled by: {}", clean(source)), count(*pairs))),
     );
@@ -328,6 +337,9 @@ fn audit(objective: &ObjectiveSummary) -> AuditView {
     items.push(("Contradictions".to_owned(), count(audit.contradictions)));
     items
         .push(("Prompts marked for training and as held out (held out here)".to_owned(), count(audit.split_conflicts)));
+    if audit.domain_conflicts > 0 {
+        items.push(("Prompts put into several domains".to_owned(), count(audit.domain_conflicts)));
+    }
     items.push(("The longer answer wins".to_owned(), audit.longer_wins.map_or_else(|| UNDEFINED.to_owned(), percent)));
     let words = [audit.mean_words_chosen, audit.mean_words_rejected].map(|words| optional(words, 1));
     items.push(("Words, chosen / rejected".to_owned(), words.join(" / ")));
@@ -338,6 +350,22 @@ fn audit(objective: &ObjectiveSummary) -> AuditView {
         items,
         sources: audit.sources.iter().map(|source| clean(source)).collect(),
     }
+}
+
+/// What the normalizers rest on.
+fn references(objective: &ObjectiveSummary) -> Vec<(String, String)> {
+    let reference = &objective.reference;
+    let domain = |domain: &DomainSummary| {
+        let whose = match domain.own {
+            true => "a normalizer of its own",
+            false if domain.responses < LEAST_RESPONSES => "too few, the overall normalizer",
+            false => "all score the same, the overall normalizer",
+        };
+        let responses = counted(domain.responses, "response");
+        (format!("Domain: {}", clean(&domain.name)), format!("{responses}, {whose}"))
+    };
+    let all = (format!("Reference responses: {}", clean(&reference.source)), count(reference.responses));
+    std::iter::once(all).chain(reference.domains.iter().map(domain)).collect()
 }
 
 fn made(summary: &RunSummary) -> Vec<(&'static str, String)> {

@@ -1,64 +1,88 @@
-//! One head per objective: fit, temperature, normalizer, scores of every item, and the bag-of-words twin.
+//! One head per objective: fit, temperature, normalizers, scores of every item, and the bag-of-words twin.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use rayon::prelude::*;
 
+use super::columns::Columns;
+use super::labels::{baseline_settings, comparisons, controls, mlp_settings, rated_rows, settings};
+use super::learning_curve::learning_curve;
+use super::reference::{Normalizers, fit_normalizers, reference_items};
 use crate::calibrate::fit_temperature;
-use crate::config::{Config, HeadConfig, HeadKind, ObjectiveConfig};
+use crate::config::{Config, HeadConfig, HeadKind, Loss, ObjectiveConfig};
 use crate::data::{Dataset, Item, ObjectivePairs, Pair, Split};
-use crate::ensemble::{ObjectiveScore, Scorer};
-use crate::error::{Error, Fault, Result, did_you_mean, quote};
-use crate::features::{Features, bag_of_words};
-use crate::files;
-use crate::head::{Comparison, Fit, FitSettings, LinearHead, fit};
-use crate::normalize::Normalizer;
+use crate::ensemble::{ObjectiveScore, Scorer, Uncertainty};
+use crate::error::{Error, Result};
+use crate::features::bag_of_words;
+use crate::head::{
+    Fit, FitSettings, Head, LinearHead, MlpFit, Posterior, fit, fit_mlp, fit_ratings, last_layer_posterior,
+};
 use crate::progress::Progress;
-use crate::registry::StoredHead;
-
-/// Penalties and folds of the bag-of-words twin of a head that is not trained itself.
-const BASELINE_GRID: [f64; 6] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5];
-const BASELINE_FOLDS: usize = 5;
+use crate::report::LearningPoint;
 
 /// A head with everything learned for it.
 pub struct TrainedHead {
-    /// The head on the whole feature vector.
-    pub head: LinearHead,
-    /// How it was reached; `None` for a checkpoint's own head.
-    pub fit: Option<Fit>,
+    /// The head with its temperature, normalizers and posterior.
+    pub scorer: Scorer,
+    /// How it was reached.
+    pub training: Training,
     /// The calibration temperature.
     pub temperature: f64,
     /// Calibrated to normalized scores.
-    pub normalizer: Normalizer,
-    /// Scores of every item of the dataset, in its order.
+    pub normalizers: Normalizers,
+    /// Scores of every item of the dataset, on the overall scale, in its order. Items of the training split alone have no
+    /// errors: nothing asks for them.
     pub scores: Vec<ObjectiveScore>,
     /// Scores of every item by the bag-of-words baseline.
     pub baseline: Vec<f64>,
+    /// Scores of every item by the same head without bias control; empty where there is none.
+    pub uncontrolled: Vec<f64>,
+    /// Accuracy on the test split by number of training pairs; empty for heads that are not linear in pairs.
+    pub learning_curve: Vec<LearningPoint>,
     /// Wall time of the head itself: cross-validation, optimum and calibration.
     pub seconds: f64,
+}
+
+/// How a head was reached.
+pub enum Training {
+    /// A convex optimum.
+    Linear(Box<Fit>),
+    /// AdamW.
+    Mlp(MlpFit),
+    /// It is the checkpoint's own.
+    Pretrained,
+}
+
+impl Training {
+    /// The convex fit, if it was one.
+    pub fn fit(&self) -> Option<&Fit> {
+        match self {
+            Self::Linear(fit) => Some(fit),
+            Self::Mlp(_) | Self::Pretrained => None,
+        }
+    }
 }
 
 impl TrainedHead {
     /// How the fit went, in one line.
     fn describe(&self) -> String {
-        let Some(Fit { standardised_weights, l2, gradient_norm, iterations, .. }) = &self.fit else {
-            return format!("the checkpoint's own score head, temperature {:.3}", self.temperature);
+        let how = match &self.training {
+            Training::Linear(fit) => format!(
+                "head of {} weights, l2 {}, gradient norm {:.1e} after {} steps",
+                fit.standardised_weights.len(),
+                fit.l2,
+                fit.gradient_norm,
+                fit.iterations
+            ),
+            Training::Mlp(fit) => format!(
+                "head with a hidden layer, best after {} of {} epochs",
+                fit.best_epoch,
+                fit.held_out_path.len()
+            ),
+            Training::Pretrained => return format!("the checkpoint's own score head, temperature {:.3}", self.temperature),
         };
-        format!(
-            "head of {} weights, l2 {l2}, gradient norm {gradient_norm:.1e} after {iterations} Newton steps, \
-             temperature {:.3}, fitted in {:.2} s",
-            standardised_weights.len(),
-            self.temperature,
-            self.seconds
-        )
-    }
-
-    /// What the registry keeps.
-    pub fn stored(&self) -> StoredHead {
-        let LinearHead { weights, bias } = self.head.clone();
-        StoredHead { weights, bias, temperature: self.temperature }
+        format!("{how}, temperature {:.3}, fitted in {:.2} s", self.temperature, self.seconds)
     }
 }
 
@@ -82,7 +106,7 @@ pub(super) fn fit_all(
     let heads = || -> Result<Vec<TrainedHead>> {
         let fit = |(objective, pairs): &(&ObjectiveConfig, &ObjectivePairs)| {
             progress.start(&objective.name, pairs.pairs.len() as u64);
-            let head = fit_one(objective, pairs, columns).map_err(|error| named(error, objective))?;
+            let head = fit_one(objective, dataset, pairs, columns).map_err(|error| named(error, objective))?;
             progress.finish(&head.describe());
             Ok(head)
         };
@@ -100,21 +124,7 @@ pub(super) fn fit_all(
     Ok(heads?.into_iter().zip(baselines?).map(complete).collect())
 }
 
-/// How a trained head is fitted.
-fn settings(head: &HeadConfig) -> FitSettings {
-    FitSettings { l2: head.l2, ..FitSettings::choosing(head.l2_grid.clone(), head.folds) }
-}
-
-/// The words are fitted with a penalty of their own: one that the user fixed for the backbone's features would
-/// handicap them.
-fn baseline_settings(objective: &ObjectiveConfig) -> FitSettings {
-    match &objective.head {
-        HeadKind::Linear(head) => FitSettings { l2: None, ..settings(head) },
-        HeadKind::Pretrained(_) => FitSettings::choosing(BASELINE_GRID.to_vec(), BASELINE_FOLDS),
-    }
-}
-
-fn named(error: Error, objective: &ObjectiveConfig) -> Error {
+pub(super) fn named(error: Error, objective: &ObjectiveConfig) -> Error {
     match error {
         Error::Numeric(mut faults) => {
             for fault in &mut faults {
@@ -126,104 +136,114 @@ fn named(error: Error, objective: &ObjectiveConfig) -> Error {
     }
 }
 
-/// The feature columns: the pooled states, on which heads are trained, then the checkpoint's own scores.
-pub(super) struct Columns<'a> {
-    features: &'a Features,
-    /// The pooled states alone.
-    pooled: Cow<'a, Features>,
-    labels: &'a [String],
-}
-
-impl<'a> Columns<'a> {
-    /// `labels` name the last columns of `features`.
-    pub(super) fn new(features: &'a Features, labels: &'a [String]) -> Self {
-        let pooled = match labels.len() {
-            0 => Cow::Borrowed(features),
-            count => Cow::Owned(features.first_columns(features.width() - count)),
-        };
-        Self { features, pooled, labels }
-    }
-
-    /// A head that gives one label's score as it is.
-    fn pretrained(&self, objective: &ObjectiveConfig, label: Option<&str>) -> Result<LinearHead> {
-        let index = label_index(objective, label, self.labels).map_err(|fault| Error::Model(vec![fault]))?;
-        let mut weights = vec![0.0; self.features.width()];
-        weights[self.pooled.width() + index] = 1.0;
-        Ok(LinearHead { weights, bias: 0.0 })
-    }
-
-    /// The fit of a head on one split of the pairs.
-    pub(super) fn fit(&self, head: &HeadConfig, pairs: &[Pair]) -> Result<Fit> {
-        fit(self.pooled.as_ref(), &comparisons(pairs, Split::Train), &settings(head))
-    }
-
-    /// The scores of every item by a head on the pooled states.
-    pub(super) fn pooled_scores(&self, head: &LinearHead) -> Vec<f64> {
-        (0..self.pooled.rows()).map(|row| head.score(self.pooled.row(row))).collect()
-    }
-
-    fn rows(&self) -> impl Iterator<Item = &[f32]> {
-        (0..self.features.rows()).map(|row| self.features.row(row))
-    }
-}
-
-/// Checks before the hours of embedding that every label a config names is one of the checkpoint's `labels`.
-///
-/// # Errors
-/// [`Error::Model`] with every label that is not.
-pub(super) fn check_labels(config: &Config, labels: &[String]) -> Result<()> {
-    let unknown = |objective: &ObjectiveConfig| match &objective.head {
-        HeadKind::Pretrained(label) => label_index(objective, label.as_deref(), labels).err(),
-        HeadKind::Linear(_) => None,
-    };
-    let faults: Vec<Fault> = config.objectives.iter().filter_map(unknown).collect();
-    if faults.is_empty() { Ok(()) } else { Err(Error::Model(faults)) }
-}
-
-/// Which of the checkpoint's labels, by name or number, an objective takes; the only one if it names none.
-fn label_index(objective: &ObjectiveConfig, label: Option<&str>, labels: &[String]) -> Result<usize, Fault> {
-    let found = match label {
-        None if labels.len() == 1 => Some(0),
-        None => None,
-        Some(label) => labels.iter().position(|known| known == label).or_else(|| label.parse().ok()),
-    };
-    found.filter(|index| *index < labels.len()).ok_or_else(|| {
-        let found = label.map_or_else(
-            || format!("the checkpoint's score head has {} labels, and none is named", labels.len()),
-            |label| format!("the checkpoint's score head has no label {}", quote(label)),
-        );
-        let known: Vec<&str> = labels.iter().map(String::as_str).collect();
-        let near = label.and_then(|label| did_you_mean(label, &known));
-        let help = near.map_or_else(
-            || "name one of them: head: {pretrained: LABEL}".to_owned(),
-            |near| format!("did you mean {}?", quote(near)),
-        );
-        let place = format!("{}: head.pretrained", files::shown(&objective.file));
-        Fault::new(place, found).accepts(labels.join(", ")).help(help)
-    })
+/// What was learned of one objective before calibration.
+struct Learned {
+    head: Head,
+    training: Training,
+    posterior: Option<Posterior>,
+    uncontrolled: Vec<f64>,
+    learning_curve: Vec<LearningPoint>,
 }
 
 /// The head without its baseline, which is fitted beside it.
-fn fit_one(objective: &ObjectiveConfig, pairs: &ObjectivePairs, columns: &Columns<'_>) -> Result<TrainedHead> {
+fn fit_one(
+    objective: &ObjectiveConfig,
+    dataset: &Dataset,
+    pairs: &ObjectivePairs,
+    columns: &Columns<'_>,
+) -> Result<TrainedHead> {
     let started = Instant::now();
-    let (head, fit) = match &objective.head {
-        HeadKind::Pretrained(label) => (columns.pretrained(objective, label.as_deref())?, None),
-        HeadKind::Linear(settings) => {
-            let fit = columns.fit(settings, &pairs.pairs)?;
-            let mut head = fit.head.clone();
-            head.weights.resize(columns.features.width(), 0.0);
-            (head, Some(fit))
-        }
-    };
-    let uncalibrated: Vec<f64> = columns.rows().map(|row| head.score(row)).collect();
+    let learned = learn(objective, dataset, pairs, columns)?;
+    let uncalibrated: Vec<f64> = columns.rows().map(|row| learned.head.score(row)).collect();
     let temperature = temperature(&pairs.pairs, &uncalibrated)?;
-    let references: Vec<f64> =
-        items_of(&pairs.pairs, Split::Calibration).into_iter().map(|item| uncalibrated[item] / temperature).collect();
-    let normalizer = Normalizer::fit(objective.normalizer, &references)?;
-    let scorer = Scorer::new(head.clone(), temperature, normalizer.clone());
-    let scores = columns.rows().map(|row| scorer.score(row)).collect();
+    let calibrated: Vec<f64> = uncalibrated.iter().map(|score| score / temperature).collect();
+    let normalizers = fit_normalizers(objective.normalizer, dataset, pairs, &calibrated)?;
+    let uncertainty = learned.posterior.map(|posterior| {
+        let origin = mean_input(&learned.head, columns, &reference_items(dataset, pairs), posterior.standardiser.width());
+        Uncertainty { posterior, origin }
+    });
+    let (overall, domains) = (normalizers.overall.clone(), normalizers.domains.clone());
+    let scorer = Scorer::new(learned.head, temperature, overall, domains, uncertainty);
+    let trained_on: BTreeSet<usize> = dataset
+        .objectives
+        .iter()
+        .flat_map(|objective| items_of(&objective.pairs, Split::Train))
+        .collect();
+    let score = |(item, row): (usize, &[f32])| {
+        if trained_on.contains(&item) { scorer.score_without_error(row) } else { scorer.score(row, None) }
+    };
+    let scores = columns.rows().enumerate().collect::<Vec<_>>().into_par_iter().map(score).collect();
     let seconds = started.elapsed().as_secs_f64();
-    Ok(TrainedHead { head, fit, temperature, normalizer, scores, baseline: Vec::new(), seconds })
+    let Learned { training, uncontrolled, learning_curve, .. } = learned;
+    let baseline = Vec::new();
+    Ok(TrainedHead { scorer, training, temperature, normalizers, scores, baseline, uncontrolled, learning_curve, seconds })
+}
+
+fn learn(
+    objective: &ObjectiveConfig,
+    dataset: &Dataset,
+    pairs: &ObjectivePairs,
+    columns: &Columns<'_>,
+) -> Result<Learned> {
+    let (uncontrolled, learning_curve) = (Vec::new(), Vec::new());
+    match &objective.head {
+        HeadKind::Pretrained(label) => {
+            let head = Head::Linear(columns.pretrained(objective, label.as_deref())?);
+            Ok(Learned { head, training: Training::Pretrained, posterior: None, uncontrolled, learning_curve })
+        }
+        HeadKind::Mlp(config) => {
+            let training = comparisons(&pairs.pairs, Split::Train);
+            let held_out = comparisons(&pairs.pairs, Split::Calibration);
+            let fitted = fit_mlp(columns.pooled(), &training, &held_out, &mlp_settings(config))?;
+            let posterior = Some(last_layer_posterior(&fitted.head, columns.pooled(), &training)?);
+            let mut head = fitted.head.clone();
+            // The checkpoint's own scores, if any, are columns that this head does not read.
+            head.input_weights.resize(columns.width() * head.hidden_biases.len(), 0.0);
+            let (head, training) = (Head::Mlp(head), Training::Mlp(fitted));
+            Ok(Learned { head, training, posterior, uncontrolled, learning_curve })
+        }
+        HeadKind::Linear(config) => linear(config, dataset, pairs, columns),
+    }
+}
+
+/// A convex head, the same without bias control where there is some, and the learning curve.
+fn linear(
+    config: &HeadConfig,
+    dataset: &Dataset,
+    pairs: &ObjectivePairs,
+    columns: &Columns<'_>,
+) -> Result<Learned> {
+    let free = settings(config);
+    let controlled = FitSettings { controls: controls(config, dataset, pairs), ..free.clone() };
+    let training = comparisons(&pairs.pairs, Split::Train);
+    let fit_with = |settings: &FitSettings| match config.loss {
+        Loss::Regression => fit_ratings(columns.pooled(), &rated_rows(&pairs.ratings), settings),
+        Loss::BradleyTerry | Loss::Davidson | Loss::PlackettLuce => fit(columns.pooled(), &training, settings),
+    };
+    let fitted = fit_with(&controlled)?;
+    let uncontrolled = if controlled.controls.is_empty() {
+        Vec::new()
+    } else {
+        columns.pooled_scores(&fit_with(&free)?.head)
+    };
+    let learning_curve = match config.loss {
+        Loss::Regression => Vec::new(),
+        _ => learning_curve(columns, &training, &pairs.pairs, &controlled, fitted.l2),
+    };
+    let LinearHead { mut weights, bias } = fitted.head.clone();
+    weights.resize(columns.width(), 0.0);
+    let (head, posterior) = (Head::Linear(LinearHead { weights, bias }), Some(fitted.posterior.clone()));
+    Ok(Learned { head, training: Training::Linear(Box::new(fitted)), posterior, uncontrolled, learning_curve })
+}
+
+/// Mean over some items of what the head's last layer sees, `(width)`.
+fn mean_input(head: &Head, columns: &Columns<'_>, items: &[usize], width: usize) -> Vec<f64> {
+    let mut mean = vec![0f64; width];
+    for &item in items {
+        let input = head.last_layer_input(columns.row(item));
+        mean.iter_mut().zip(input.iter()).for_each(|(sum, value)| *sum += f64::from(*value) / items.len() as f64);
+    }
+    mean
 }
 
 fn temperature(pairs: &[Pair], scores: &[f64]) -> Result<f64> {
@@ -231,25 +251,6 @@ fn temperature(pairs: &[Pair], scores: &[f64]) -> Result<f64> {
     let margins: Vec<f64> = held_out.iter().map(|pair| scores[pair.chosen] - scores[pair.rejected]).collect();
     let preferences: Vec<f64> = held_out.iter().map(|pair| pair.preference).collect();
     fit_temperature(&margins, &preferences)
-}
-
-fn comparisons(pairs: &[Pair], split: Split) -> Vec<Comparison> {
-    let group = |pair: &Pair| {
-        let mut bytes = [0u8; 8];
-        bytes.copy_from_slice(&pair.prompt_key.0[8..16]);
-        u64::from_le_bytes(bytes)
-    };
-    let inside = pairs.iter().filter(|pair| pair.split == split);
-    inside
-        .map(|pair| Comparison {
-            chosen: pair.chosen,
-            rejected: pair.rejected,
-            preference: pair.preference,
-            group: group(pair),
-            margin: pair.margin,
-            weight: pair.weight,
-        })
-        .collect()
 }
 
 /// Scores by the same Bradley-Terry fit on word counts: what a reader of words alone would reach.

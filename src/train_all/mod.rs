@@ -1,32 +1,44 @@
 //! The main job, one verb per line: data → features → heads → registry → report.
 
+mod columns;
 mod fit;
+mod labels;
+mod learning_curve;
+mod reference;
 mod search;
 mod summarise;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fit::Columns;
-pub use fit::TrainedHead;
+use columns::Columns;
+pub use fit::{TrainedHead, Training};
+pub use reference::Normalizers;
 
 use crate::backbone::Backbone;
 use crate::combine::{Combination, Combiner, Term};
 use crate::config::{Config, ModelPlace, Rule};
 use crate::conversation::Item;
-use crate::data::{self, Dataset, Split};
-use crate::ensemble::golden_messages;
+use crate::data::{self, Dataset, ObjectivePairs, Split};
+use crate::ensemble::{distribution_to_arrays, golden_messages};
 use crate::error::{Error, Fault, Result};
 use crate::features::{Counts, Extractor, Features, count_cached, embed};
 use crate::files;
-use crate::normalize::quantile;
+use crate::head::TrainingDistribution;
+use crate::normalize::{Spread, quantile};
 use crate::progress::Progress;
-use crate::registry::{self, BackboneEntry, FORMAT, Golden, Manifest, ObjectiveEntry, PlaceEntry, Quality};
+use crate::registry::{
+    self, Arrays, BackboneEntry, FORMAT, Golden, Manifest, ObjectiveEntry, PlaceEntry, Quality, ReferenceEntry,
+    TrainingEntry,
+};
 use crate::report::{ObjectiveSummary, RunSummary, write_report};
 
 /// Texts whose ids and scores are recorded in the registry.
 const GOLDEN_EXAMPLES: usize = 8;
+
+/// What normalizers are fitted on where the config names no reference.
+const CALIBRATION: &str = "calibration split";
 
 /// What a run left behind.
 pub struct Run {
@@ -64,7 +76,8 @@ pub fn train_all(config: &Config, threads: usize, progress: &dyn Progress) -> Re
     let columns = Columns::new(features, backbone.labels());
     let heads = workers.install(|| fit::fit_all(config, &dataset, &columns, progress))?;
     clock.lap("heads");
-    let trained = Trained { combiner: combiner(config, &dataset, &heads)?, heads };
+    let distribution = distribution(&dataset, &columns, &heads)?;
+    let trained = Trained { combiner: combiner(config, &dataset, &heads)?, heads, distribution };
     let summary = summarise::summarise(config, &backbone, &dataset, &trained, (counts, found));
     publish(config, &backbone, &dataset, &trained, &summary)?;
     clock.lap("registry");
@@ -77,10 +90,11 @@ pub fn train_all(config: &Config, threads: usize, progress: &dyn Progress) -> Re
     Ok(Run { summary, heads, counts, registry: config.output.registry.clone(), report, seconds: clock.laps })
 }
 
-/// The heads, and the rule that makes one number of their scores.
+/// The heads, the rule that makes one number of their scores, and how the training texts are distributed.
 struct Trained {
     heads: Vec<TrainedHead>,
     combiner: Combiner,
+    distribution: Option<(TrainingDistribution, TrainingEntry)>,
 }
 
 impl Trained {
@@ -91,11 +105,34 @@ impl Trained {
     }
 }
 
+/// The distribution of the texts that any head was trained on, compared with those of the calibration split; `None` when
+/// none was trained.
+fn distribution(
+    dataset: &Dataset,
+    columns: &Columns<'_>,
+    heads: &[TrainedHead],
+) -> Result<Option<(TrainingDistribution, TrainingEntry)>> {
+    let trained = |(_, head): &(&ObjectivePairs, &TrainedHead)| !matches!(head.training, Training::Pretrained);
+    let items = |split: Split| -> Vec<usize> {
+        let objectives = dataset.objectives.iter().zip(heads).filter(trained);
+        let items = objectives.flat_map(|(objective, _)| fit::items_of(&objective.pairs, split));
+        items.collect::<BTreeSet<usize>>().into_iter().collect()
+    };
+    let (training, held_out) = (items(Split::Train), items(Split::Calibration));
+    if training.is_empty() {
+        return Ok(None);
+    }
+    let distribution = TrainingDistribution::fit(columns.pooled(), &training, &held_out)?;
+    let (file, digest) = (String::new(), String::new());
+    let entry = TrainingEntry { file, digest, texts: training.len(), compared_with: held_out.len() };
+    Ok(Some((distribution, entry)))
+}
+
 /// The run's rule over its objectives. The reference responses of `log_sigmoid` are those the normalizer was fitted
-/// on: the calibration split's.
+/// on.
 fn combiner(config: &Config, dataset: &Dataset, heads: &[TrainedHead]) -> Result<Combiner> {
     let reference = |index: usize, share: f64| {
-        let items = fit::items_of(&dataset.objectives[index].pairs, Split::Calibration);
+        let items = reference::reference_items(dataset, &dataset.objectives[index]);
         let mut scores: Vec<f64> = items.iter().map(|&item| heads[index].scores[item].normalized).collect();
         scores.sort_by(f64::total_cmp);
         quantile(&scores, share)
@@ -154,7 +191,7 @@ pub fn embed_all(config: &Config, threads: usize, progress: &dyn Progress) -> Re
 /// As [`Backbone::open`], and [`Error::Model`] naming every label that the checkpoint does not have.
 pub fn open_backbone(config: &Config, progress: &dyn Progress) -> Result<Backbone> {
     let backbone = Backbone::open_showing(&config.backbone, progress)?;
-    fit::check_labels(config, backbone.labels())?;
+    columns::check_labels(config, backbone.labels())?;
     Ok(backbone)
 }
 
@@ -225,10 +262,12 @@ fn publish(
         backbone: backbone_entry(config, backbone),
         combine: trained.combiner.combination().clone(),
         objectives: objectives.collect(),
+        training: trained.distribution.as_ref().map(|(_, entry)| entry.clone()),
         golden: golden(backbone, dataset, trained)?,
     };
-    let stored: Vec<_> = heads.iter().map(TrainedHead::stored).collect();
-    registry::publish(&config.output.registry, manifest, &stored)
+    let stored: Vec<Arrays> = heads.iter().map(|head| head.scorer.to_arrays()).collect();
+    let distribution = trained.distribution.as_ref().map(|(distribution, _)| distribution_to_arrays(distribution));
+    registry::publish(&config.output.registry, manifest, &stored, distribution.as_ref())
 }
 
 fn backbone_entry(config: &Config, backbone: &Backbone) -> BackboneEntry {
@@ -280,13 +319,22 @@ fn objective_entry(
         weight: objective.weight,
         head: String::new(),
         head_digest: String::new(),
-        normalizer: head.normalizer.clone(),
-        l2: head.fit.as_ref().map(|fit| fit.l2),
-        gradient_norm: head.fit.as_ref().map(|fit| fit.gradient_norm),
+        normalizer: head.normalizers.overall.clone(),
+        domains: head.normalizers.domains.clone(),
+        reference: reference_entry(config, head),
+        l2: head.training.fit().map(|fit| fit.l2),
+        gradient_norm: head.training.fit().map(|fit| fit.gradient_norm),
         labels: summary.labels.clone(),
         data,
         quality,
     }
+}
+
+fn reference_entry(config: &Config, head: &TrainedHead) -> ReferenceEntry {
+    let Spread { responses, mean, deviation, quantiles, .. } = head.normalizers.spread;
+    let file = |path: &Path| files::relative(&config.output.registry, path).display().to_string();
+    let source = config.reference.as_ref().map_or_else(|| CALIBRATION.to_owned(), |reference| file(&reference.path));
+    ReferenceEntry { source, responses, mean, deviation, quantiles }
 }
 
 /// Evenly spaced items with their ids and scores.

@@ -1,14 +1,16 @@
 //! Which readout of the backbone? Every candidate is judged by heads fitted on the training split, on the calibration
 //! split; the test split stays untouched.
 
-use super::fit::Columns;
+use super::columns::Columns;
+use super::labels::{comparisons, default_settings, settings};
 use super::summarise::{outcomes, word};
 use crate::backbone::{Backbone, Readout};
-use crate::config::{Config, HeadConfig, HeadKind};
+use crate::config::{Config, HeadKind};
 use crate::data::{Dataset, ObjectivePairs, Split};
 use crate::error::Result;
 use crate::evaluate::{accuracy, log_loss};
 use crate::features::Features;
+use crate::head::{FitSettings, fit};
 use crate::progress::Progress;
 use crate::report::{ReadoutObjective, ReadoutSummary};
 
@@ -35,12 +37,14 @@ pub(super) fn search(
         return Ok(Search { chosen: 0, table: Vec::new() });
     }
     progress.start("readouts", features.len() as u64);
-    let trained: Vec<(&HeadConfig, &ObjectivePairs)> = config
+    let trained: Vec<(FitSettings, &ObjectivePairs)> = config
         .objectives
         .iter()
         .zip(&dataset.objectives)
         .filter_map(|(objective, pairs)| match &objective.head {
-            HeadKind::Linear(head) => Some((head, pairs)),
+            HeadKind::Linear(head) => Some((settings(head), pairs)),
+            // What a direction reads well, a hidden layer does too, and no other head is the same on every run.
+            HeadKind::Mlp(_) => Some((default_settings(), pairs)),
             HeadKind::Pretrained(_) => None,
         })
         .collect();
@@ -60,10 +64,11 @@ pub(super) fn search(
 fn judge(
     readout: &Readout,
     columns: &Columns<'_>,
-    trained: &[(&HeadConfig, &ObjectivePairs)],
+    trained: &[(FitSettings, &ObjectivePairs)],
 ) -> Result<ReadoutSummary> {
-    let judge = |(head, pairs): &(&HeadConfig, &ObjectivePairs)| {
-        let scores = columns.pooled_scores(&columns.fit(head, &pairs.pairs)?.head);
+    let judge = |(settings, pairs): &(FitSettings, &ObjectivePairs)| {
+        let fitted = fit(columns.pooled(), &comparisons(&pairs.pairs, Split::Train), settings)?;
+        let scores = columns.pooled_scores(&fitted.head);
         let outcomes = outcomes(&pairs.pairs, Split::Calibration, &|item| scores[item]);
         let (log_loss, accuracy) = (log_loss(&outcomes), accuracy(&outcomes));
         Ok(ReadoutObjective { name: pairs.name.clone(), log_loss, accuracy })

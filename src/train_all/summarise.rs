@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fit::items_of;
 use super::search::Search;
-use super::{Trained, TrainedHead};
+use super::{CALIBRATION, Normalizers, Trained, TrainedHead};
 use crate::backbone::Backbone;
-use crate::config::{Config, ModelPlace, ObjectiveConfig};
-use crate::data::{Audit, Dataset, Item, ObjectivePairs, Pair, Split};
+use crate::config::{Config, ControlConfig, ControlMode, HeadKind, ModelPlace, ObjectiveConfig};
+use crate::data::{Audit, Dataset, Item, ObjectivePairs, Pair, Split, probes};
 use crate::evaluate::{
     Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability, spearman,
 };
 use crate::features::Counts;
 use crate::files;
+use crate::head::{Fit, pair_rank_correlation};
 use crate::report::{
-    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, FitSummary, GroupAccuracy, LONGER_WINS,
-    ObjectiveSummary, RunSummary, SHORTER_WINS, SplitSize,
+    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, ControlSummary, DomainSummary, FitSummary,
+    GroupAccuracy,
+    LONGER_WINS, ObjectiveSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
 };
 
 const RELIABILITY_BINS: usize = 10;
@@ -38,7 +40,12 @@ pub(super) fn summarise(
         .collect();
     let objectives = (0..heads.len())
         .map(|index| {
-            objective_summary(&config.objectives[index], &dataset.objectives[index], &dataset.items, &heads[index])
+            objective_summary(
+                (config, &config.objectives[index]),
+                &dataset.objectives[index],
+                dataset,
+                &heads[index],
+            )
         })
         .collect();
     RunSummary {
@@ -89,11 +96,12 @@ pub(super) fn word(value: &impl serde::Serialize) -> String {
 }
 
 fn objective_summary(
-    objective: &ObjectiveConfig,
+    (config, objective): (&Config, &ObjectiveConfig),
     pairs: &ObjectivePairs,
-    items: &[Item],
+    dataset: &Dataset,
     head: &TrainedHead,
 ) -> ObjectiveSummary {
+    let items = &dataset.items;
     let raw = |item: usize| head.scores[item].raw;
     let outcomes = outcomes(&pairs.pairs, Split::Test, &raw);
     let baselines = [
@@ -109,6 +117,7 @@ fn objective_summary(
             difference: accuracy_difference(&outcomes, &theirs),
         }
     };
+    let uncalibrated = self::outcomes(&pairs.pairs, Split::Test, &|item| raw(item) * head.temperature);
     let test_items = items_of(&pairs.pairs, Split::Test);
     let test_scores: Vec<f64> = test_items.iter().map(|&item| head.scores[item].normalized).collect();
     let test_words: Vec<f64> = test_items.iter().map(|&item| words(&items[item])).collect();
@@ -117,16 +126,14 @@ fn objective_summary(
         question: objective.question.clone(),
         weight: objective.weight,
         normalizer: word(&objective.normalizer),
+        reference: reference_summary(config, head),
         labels: pairs.audit.labels.iter().map(|(source, count)| (source.word().to_owned(), *count)).collect(),
         train: split_size(&pairs.pairs, Split::Train),
         calibration: split_size(&pairs.pairs, Split::Calibration),
         test: split_size(&pairs.pairs, Split::Test),
-        fit: head.fit.as_ref().map(|fit| FitSummary {
-            l2: fit.l2,
-            l2_path: fit.l2_path.clone(),
-            gradient_norm: fit.gradient_norm,
-            iterations: fit.iterations,
-        }),
+        fit: head.training.fit().map(fit_summary),
+        controls: controls(objective, pairs, dataset, head),
+        learning_curve: head.learning_curve.clone(),
         temperature: head.temperature,
         accuracy: accuracy(&outcomes),
         baselines: baselines.into_iter().map(baseline).collect(),
@@ -134,12 +141,71 @@ fn objective_summary(
         log_loss_train: log_loss(&self::outcomes(&pairs.pairs, Split::Train, &raw)),
         brier: brier(&outcomes),
         ece: expected_calibration_error(&outcomes),
+        ece_uncalibrated: expected_calibration_error(&uncalibrated),
         reliability: reliability(&outcomes, RELIABILITY_BINS),
         length_correlation: spearman(&test_scores, &test_words),
         test_scores,
         groups: by_label_source(&pairs.pairs, &raw),
         audit: audit_summary(&pairs.audit),
         outcomes,
+    }
+}
+
+fn fit_summary(fit: &Fit) -> FitSummary {
+    FitSummary {
+        l2: fit.l2,
+        l2_path: fit.l2_path.clone(),
+        gradient_norm: fit.gradient_norm,
+        iterations: fit.iterations,
+        tie_parameter: fit.tie_parameter,
+        constant_columns: fit.posterior.standardiser.constant_columns().len(),
+    }
+}
+
+/// What bias control did to a head and what it cost, on the test pairs.
+fn controls(
+    objective: &ObjectiveConfig,
+    pairs: &ObjectivePairs,
+    dataset: &Dataset,
+    head: &TrainedHead,
+) -> Vec<ControlSummary> {
+    let HeadKind::Linear(config) = &objective.head else { return Vec::new() };
+    let (ours, free) = (&|item: usize| head.scores[item].raw, &|item: usize| head.uncontrolled[item]);
+    let control = |control: &ControlConfig| {
+        let probe = |item: usize| probes::value(&control.probe, &dataset.items[item]);
+        let margins = |score: &dyn Fn(usize) -> f64| {
+            outcomes(&pairs.pairs, Split::Test, score).iter().map(|outcome| outcome.margin).collect::<Vec<f64>>()
+        };
+        let probed = margins(&probe);
+        let (with, without) = (outcomes(&pairs.pairs, Split::Test, ours), outcomes(&pairs.pairs, Split::Test, free));
+        ControlSummary {
+            probe: control.probe.name(),
+            strength: match control.mode {
+                ControlMode::Constraint => None,
+                ControlMode::Penalty { strength } => Some(strength),
+            },
+            correlation: pair_rank_correlation(&margins(ours), &probed),
+            uncontrolled_correlation: pair_rank_correlation(&margins(free), &probed),
+            accuracy: accuracy(&with),
+            uncontrolled_accuracy: accuracy(&without),
+            paid: accuracy_difference(&without, &with),
+        }
+    };
+    config.control.iter().map(control).collect()
+}
+
+fn reference_summary(config: &Config, head: &TrainedHead) -> ReferenceSummary {
+    let Normalizers { domains, spread, responses, .. } = &head.normalizers;
+    let domain = |(name, responses): (&String, &usize)| DomainSummary {
+        name: name.clone(),
+        responses: *responses,
+        own: domains.contains_key(name),
+    };
+    ReferenceSummary {
+        source: config.reference.as_ref().map_or_else(|| CALIBRATION.to_owned(), |one| files::shown(&one.path)),
+        responses: spread.responses,
+        farthest: spread.farthest,
+        domains: responses.iter().map(domain).collect(),
     }
 }
 
@@ -197,6 +263,7 @@ fn audit_summary(audit: &Audit) -> AuditSummary {
         duplicates: audit.duplicates,
         contradictions: audit.contradictions,
         split_conflicts: audit.split_conflicts,
+        domain_conflicts: audit.domain_conflicts,
         longer_wins: known(audit.length.longer_wins),
         mean_words_chosen: known(audit.length.mean_words_chosen),
         mean_words_rejected: known(audit.length.mean_words_rejected),

@@ -4,6 +4,7 @@ mod adding;
 mod bits;
 mod combining;
 mod containers;
+mod domains;
 mod project;
 mod real_data;
 mod scoring;

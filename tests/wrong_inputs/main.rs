@@ -20,6 +20,7 @@ mod places;
 mod pretrained;
 mod project;
 mod readouts;
+mod reference;
 mod registry;
 mod score;
 mod sources;

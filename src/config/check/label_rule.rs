@@ -134,12 +134,15 @@ impl Check {
     }
 
     fn pattern(&mut self, raw: &RawLabelRule, node: &Node, at: &str) -> Option<Pattern> {
-        let text = raw.pattern.as_deref()?;
-        let key = format!("{at}.pattern");
+        self.regular_expression(raw.pattern.as_deref()?, node, &format!("{at}.pattern"))
+    }
+
+    /// The pattern that `text`, the value of the key at `key`, means.
+    pub(super) fn regular_expression(&mut self, text: &str, node: &Node, key: &str) -> Option<Pattern> {
         Pattern::new(text)
             .map_err(|found| {
                 let found = format!("{key} is {}, which is no regular expression: {}", quote(text), plain(&found));
-                let problem = Problem::new(node.origin_at(&key), found);
+                let problem = Problem::new(node.origin_at(key), found);
                 let problem = problem.accepts("the syntax of the Rust crate regex (no look-around, no backreferences)");
                 self.problems.push(problem.help("put the pattern in single quotes, so that YAML leaves \\ alone"));
             })
@@ -148,7 +151,7 @@ impl Check {
 }
 
 /// Whether there is anything at the dotted `path`.
-fn stands(node: &Node, path: &str) -> bool {
+pub(super) fn stands(node: &Node, path: &str) -> bool {
     path.split('.').try_fold(node, |node, step| node.child(step)).is_some()
 }
 

@@ -1,9 +1,11 @@
 //! Tests of the whole way from files and overrides to a [`Config`] or to its faults.
 
 mod combine;
+mod head;
 mod hostile;
 mod label_rules;
 mod overrides;
+mod reference;
 
 use std::collections::BTreeMap;
 
@@ -165,6 +167,7 @@ fn a_whole_configuration_means_what_it_says() {
         label_source_field: Some("label_source".to_owned()),
         split_field: Some("split".to_owned()),
         max_pairs_per_prompt: Some(10),
+        domain_field: None,
     };
     assert_eq!(helpfulness.data, [source]);
     assert_eq!(config.output.cache, project.path(".cache/features"));
@@ -185,7 +188,7 @@ fn everything_optional_has_its_documented_default() {
     assert_eq!(config.backbone.pooling, Some(Pooling::MeanResponse));
     let safety = &config.objectives[0];
     let grid = vec![1.0, 10.0, 100.0, 1000.0, 10_000.0, 100_000.0];
-    assert_eq!(safety.head, HeadKind::Linear(HeadConfig { l2: None, l2_grid: grid, folds: 5 }));
+    assert_eq!(safety.head, HeadKind::Linear(head::plain(None, grid, 5)));
     assert_eq!((safety.weight, safety.normalizer), (1.0, NormalizerKind::Zscore));
     let source = SourceConfig {
         path: project.path("data/rated.jsonl"),
@@ -201,6 +204,7 @@ fn everything_optional_has_its_documented_default() {
         label_source_field: None,
         split_field: None,
         max_pairs_per_prompt: None,
+        domain_field: None,
     };
     assert_eq!(safety.data.as_slice(), std::slice::from_ref(&source));
     let overall = SourceConfig { score: "overall".to_owned(), labels: LabelSource::Human, ..source };
@@ -320,7 +324,7 @@ fn numbers_inside_their_range_are_accepted() {
     ]);
     assert_eq!((config.backbone.max_tokens, config.backbone.layers), (8, Some(vec![0, 256, -256])));
     assert_eq!((config.objectives[0].weight, config.objectives[1].weight), (-1e6, 0.0));
-    let head = HeadConfig { l2: Some(1e12), l2_grid: vec![1e-9, 1.0], folds: 20 };
+    let head = head::plain(Some(1e12), vec![1e-9, 1.0], 20);
     assert_eq!(config.objectives[1].head, HeadKind::Linear(head));
 }
 

@@ -93,6 +93,7 @@ pub(in crate::data) fn ignored(row: &Row, format: Format, source: &SourceConfig)
     let named = [
         source.label_source_field.as_deref(),
         source.split_field.as_deref(),
+        source.domain_field.as_deref(),
         rule.and_then(RuleConfig::reference),
         rule.and_then(|rule| rule.equal_on.as_deref()),
         Some(source.score.as_str()),

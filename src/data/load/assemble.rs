@@ -5,48 +5,89 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
 
 use super::source::{Pool, ReadSource};
-use crate::config::Config;
+use crate::config::{Config, Format, HeadKind, Loss, ObjectiveConfig};
 use crate::data::audit::{self, DUPLICATE_PAIR};
 use crate::data::pairs::Candidate;
-use crate::data::{Audit, Dataset, Item, ObjectivePairs, Pair, Split, Splitter};
+use crate::data::rated::Scored;
+use crate::data::{Audit, Dataset, Item, ItemRating, ObjectivePairs, Pair, Split};
 use crate::error::Fault;
 use crate::files::{self, Digest};
 
 /// Fewer pairs than this to learn from are a mistake, not an objective.
 const MIN_TRAINING_PAIRS: usize = 20;
+/// The same for ratings, where a head is fitted to them.
+const MIN_TRAINING_RATINGS: usize = 20;
 /// The name under which the holistic pairs stand.
 const HOLISTIC: &str = "overall";
 
+/// A list of pairs, and what for.
+pub(super) struct Purpose<'a> {
+    pub(super) name: &'a str,
+    /// Whether a head is fitted to ratings, for which answers count that stand in no pair.
+    pub(super) fits_ratings: bool,
+}
+
+impl<'a> Purpose<'a> {
+    /// What an objective needs.
+    pub(super) fn of(objective: &'a ObjectiveConfig) -> Self {
+        let fits_ratings =
+            matches!(&objective.head, HeadKind::Linear(head) if head.loss == Loss::Regression);
+        Self { name: &objective.name, fits_ratings }
+    }
+}
+
 /// Puts the sources' pairs together: one list per objective, items and pairs in the order of their keys.
-pub(super) fn assemble(objectives: &[&str], sources: Vec<ReadSource>, pool: &Pool) -> Dataset {
-    let mut kept: Vec<Kept> = objectives.iter().copied().chain([HOLISTIC]).map(Kept::new).collect();
+/// The pool holds what they say; `reference` are the keys of the reference responses.
+pub(super) fn assemble(
+    objectives: &[Purpose<'_>],
+    sources: Vec<ReadSource>,
+    pool: &Pool,
+    reference: &[Digest],
+) -> Dataset {
+    let objectives = objectives.iter().map(|objective| Kept::new(objective.name, objective.fits_ratings));
+    let mut kept: Vec<Kept> = objectives.chain([Kept::new(HOLISTIC, false)]).collect();
     for source in sources {
         if let Some(kept) = kept.get_mut(source.owner) {
             kept.add(source);
         }
     }
-    let used: BTreeSet<Digest> =
-        kept.iter().flat_map(|kept| kept.pairs.keys()).flat_map(|(chosen, rejected)| [*chosen, *rejected]).collect();
+    let used: BTreeSet<Digest> = kept.iter().flat_map(Kept::items).chain(reference.iter().copied()).collect();
     let index: BTreeMap<Digest, usize> = used.into_iter().zip(0..).collect();
     let items: Vec<Item> = index.keys().filter_map(|key| pool.items.get(key).cloned()).collect();
-    let mut objectives: Vec<ObjectivePairs> =
-        kept.into_iter().map(|kept| kept.finish(&index, &items, &pool.splitter)).collect();
-    let holistic = objectives.pop().unwrap_or_else(|| Kept::new(HOLISTIC).finish(&index, &items, &pool.splitter));
-    Dataset { items, objectives, holistic }
+    let mut objectives: Vec<ObjectivePairs> = kept.into_iter().map(|kept| kept.finish(&index, &items, pool)).collect();
+    let holistic = objectives.pop().unwrap_or_else(|| Kept::new(HOLISTIC, false).finish(&index, &items, pool));
+    let mut reference: Vec<usize> = reference.iter().filter_map(|key| index.get(key).copied()).collect();
+    reference.sort_unstable();
+    Dataset { items, objectives, holistic, reference, domains: pool.domains() }
 }
 
 /// The pairs of one objective while they are put together.
 struct Kept {
     name: String,
+    fits_ratings: bool,
     audit: Audit,
     pairs: BTreeMap<(Digest, Digest), Candidate>,
+    ratings: BTreeMap<Digest, Scored>,
     /// A pair of each source, if it gave one.
     examples: Vec<Option<(Digest, Digest)>>,
 }
 
 impl Kept {
-    fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), audit: Audit::default(), pairs: BTreeMap::new(), examples: Vec::new() }
+    fn new(name: &str, fits_ratings: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            fits_ratings,
+            audit: Audit::default(),
+            pairs: BTreeMap::new(),
+            ratings: BTreeMap::new(),
+            examples: Vec::new(),
+        }
+    }
+
+    /// The items that the objective needs, some more than once.
+    fn items(&self) -> impl Iterator<Item = Digest> {
+        let rated = self.ratings.keys().filter(|_| self.fits_ratings);
+        self.pairs.keys().flat_map(|(chosen, rejected)| [*chosen, *rejected]).chain(rated.copied())
     }
 
     /// Adds a source; of copies of a pair the one with the most direct label stays, whatever the order of sources.
@@ -66,11 +107,17 @@ impl Kept {
                 }
             }
         }
+        for scored in source.scored {
+            if self.ratings.get(&scored.key).is_none_or(|kept| scored.stands_before(kept)) {
+                self.ratings.insert(scored.key, scored);
+            }
+        }
         self.audit.duplicates += source.audit.dropped_as(DUPLICATE_PAIR);
         self.audit.sources.push(source.audit);
     }
 
-    fn finish(mut self, index: &BTreeMap<Digest, usize>, items: &[Item], splitter: &Splitter) -> ObjectivePairs {
+    fn finish(mut self, index: &BTreeMap<Digest, usize>, items: &[Item], pool: &Pool) -> ObjectivePairs {
+        let splitter = &pool.splitter;
         let pair = |candidate: &Candidate| {
             Some(Pair {
                 chosen: *index.get(&candidate.chosen)?,
@@ -87,11 +134,17 @@ impl Kept {
         for (source, example) in self.audit.sources.iter_mut().zip(&self.examples) {
             source.example = example.and_then(|example| keys.binary_search(&example).ok());
         }
+        let rating = |scored: &Scored| {
+            let (item, prompt_key) = (*index.get(&scored.key)?, scored.prompt);
+            Some(ItemRating { item, score: scored.score, split: splitter.split(&prompt_key), prompt_key })
+        };
         let pairs: Vec<Pair> = self.pairs.values().filter_map(pair).collect();
+        let ratings = self.ratings.values().filter_map(rating).collect();
         audit::count(&mut self.audit, items, &pairs);
         let prompts: BTreeSet<Digest> = pairs.iter().map(|pair| pair.prompt_key).collect();
         self.audit.split_conflicts = prompts.iter().filter(|prompt| splitter.is_conflict(prompt)).count();
-        ObjectivePairs { name: self.name, pairs, audit: self.audit }
+        self.audit.domain_conflicts = prompts.iter().filter(|prompt| pool.is_domain_conflict(prompt)).count();
+        ObjectivePairs { name: self.name, pairs, ratings, audit: self.audit }
     }
 }
 
@@ -114,6 +167,9 @@ pub(super) fn too_few(config: &Config, dataset: &Dataset) -> Vec<Fault> {
     };
     let mut faults = Vec::new();
     for (objective, pairs) in config.objectives.iter().zip(&dataset.objectives) {
+        if fits_ratings(objective) {
+            faults.extend(unrated(objective, pairs));
+        }
         let enough = count(pairs, Split::Train) >= MIN_TRAINING_PAIRS;
         if !enough || count(pairs, Split::Calibration) == 0 || count(pairs, Split::Test) == 0 {
             let needed = format!("at least {MIN_TRAINING_PAIRS} training, 1 calibration and 1 test pair");
@@ -126,6 +182,26 @@ pub(super) fn too_few(config: &Config, dataset: &Dataset) -> Vec<Fault> {
     }
     if !config.holistic.is_empty() && count(&dataset.holistic, Split::Test) == 0 {
         faults.push(fault(&config.file, &dataset.holistic, "at least 1 test pair".to_owned()));
+    }
+    faults
+}
+
+/// What keeps a head from being fitted to ratings: sources that have none, or too few of them.
+fn unrated(objective: &ObjectiveConfig, pairs: &ObjectivePairs) -> Vec<Fault> {
+    let help = "take the source out, or another head.loss than regression";
+    let sources = pairs.audit.sources.iter().filter(|source| !source.format.is_rated());
+    let mut faults: Vec<Fault> = sources
+        .map(|source| {
+            let found = format!("the format {}, which has no ratings for loss: regression", source.format.word());
+            let rated: Vec<&str> = Format::all().filter(|format| format.is_rated()).map(Format::word).collect();
+            Fault::new(&source.path, found).accepts(rated.join(", ")).help(help)
+        })
+        .collect();
+    let training = pairs.ratings.iter().filter(|rating| rating.split == Split::Train).count();
+    if faults.is_empty() && training < MIN_TRAINING_RATINGS {
+        let found = format!("{}: {training} training ratings", pairs.name);
+        let fault = Fault::new(files::shown(&objective.file), found);
+        faults.push(fault.accepts(format!("at least {MIN_TRAINING_RATINGS} ratings in the training split")));
     }
     faults
 }

@@ -1,13 +1,15 @@
 //! One source while its rows are read: format, labels, split marks, and what is dropped within the source.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::config::{Format, LabelSource, RuleConfig, SourceConfig};
 use crate::data::audit::{DUPLICATE_PAIR, EMPTY, IDENTICAL, OVER_MAX};
+use crate::data::domain::{self, Names};
 use crate::data::formats::unpaired::{Unpaired, refuse_pair_fields};
 use crate::data::formats::{self, Parser};
 use crate::data::pairs::{Candidate, Labelled, Outcome};
-use crate::data::rated::Rated;
+use crate::data::rated::{Rated, Scored};
 use crate::data::row::Row;
 use crate::data::split::Mark;
 use crate::data::{Item, SourceAudit, Splitter};
@@ -19,22 +21,50 @@ use crate::files::{self, Digest};
 pub(super) struct Pool {
     pub(super) items: BTreeMap<Digest, Item>,
     pub(super) splitter: Splitter,
+    /// The names that rows give to the domain of a prompt.
+    domains: BTreeMap<Digest, BTreeSet<String>>,
+}
+
+/// What a row says of its prompt and its labels.
+struct Said {
+    labels: LabelSource,
+    mark: Option<Mark>,
+    domain: Option<String>,
 }
 
 impl Pool {
     /// Keeps an item; its key.
-    fn keep(&mut self, item: Item) -> Digest {
+    pub(super) fn keep(&mut self, item: Item) -> Digest {
         let key = item.key();
         self.items.entry(key).or_insert(item);
         key
     }
 
-    fn mark(&mut self, prompt: Digest, mark: Option<Mark>) {
-        match mark {
+    fn mark(&mut self, prompt: Digest, said: &Said) {
+        match said.mark {
             Some(Mark::Train) => self.splitter.mark_train(prompt),
             Some(Mark::HeldOut) => self.splitter.mark_held_out(prompt),
             None => {}
         }
+        self.place(prompt, said.domain.clone());
+    }
+
+    /// Puts a prompt into a domain.
+    pub(super) fn place(&mut self, prompt: Digest, domain: Option<String>) {
+        if let Some(domain) = domain {
+            self.domains.entry(prompt).or_default().insert(domain);
+        }
+    }
+
+    /// The domain of each prompt that has one: the first name by alphabet.
+    pub(super) fn domains(&self) -> BTreeMap<Digest, String> {
+        let first = |(prompt, names): (&Digest, &BTreeSet<String>)| Some((*prompt, names.first()?.clone()));
+        self.domains.iter().filter_map(first).collect()
+    }
+
+    /// Whether rows put a prompt into different domains.
+    pub(super) fn is_domain_conflict(&self, prompt: &Digest) -> bool {
+        self.domains.get(prompt).is_some_and(|names| names.len() > 1)
     }
 }
 
@@ -48,6 +78,7 @@ pub(super) struct Reader<'a> {
     candidates: Vec<Candidate>,
     rated: Rated,
     unpaired: Unpaired,
+    domains: Names,
     /// The fields that rows have, to see whether the ones the config names exist.
     fields: BTreeSet<String>,
 }
@@ -57,6 +88,8 @@ pub(super) struct ReadSource {
     pub(super) owner: usize,
     pub(super) audit: SourceAudit,
     pub(super) candidates: Vec<Candidate>,
+    /// The answers' own scores where these are the labels.
+    pub(super) scored: Vec<Scored>,
 }
 
 impl<'a> Reader<'a> {
@@ -69,6 +102,7 @@ impl<'a> Reader<'a> {
             candidates: Vec::new(),
             rated: Rated::default(),
             unpaired: Unpaired::default(),
+            domains: Names::default(),
             fields: BTreeSet::new(),
         }
     }
@@ -93,18 +127,20 @@ impl<'a> Reader<'a> {
         }
         self.format = Some(format);
         self.audit.format = format;
-        let (labels, mark) = (self.labels(row)?, self.mark(row)?);
+        let domain = self.source.domain_field.as_deref().map_or(Ok(None), |field| domain::named(row, field))?;
+        self.domains.add(domain.as_ref());
+        let said = Said { labels: self.labels(row)?, mark: self.mark(row)?, domain };
         if !matches!(formats::parser(format, false), Parser::Pairs(_)) {
             refuse_pair_fields(row, self.source.score.trim_start_matches('-'))?;
         }
         match formats::parser(format, self.audit.detected) {
             Parser::Pairs(parse) => {
                 let outcome = parse(row, self.source)?;
-                self.compare(outcome, (labels, mark), pool);
+                self.compare(outcome, &said, pool);
             }
             Parser::Rated(parse) => {
-                if let Some(item) = self.rated.add((row, parse(row)?), self.source, labels, &mut self.audit)? {
-                    pool.mark(item.prompt_key(), mark);
+                if let Some(item) = self.rated.add((row, parse(row)?), self.source, said.labels, &mut self.audit)? {
+                    pool.mark(item.prompt_key(), &said);
                     pool.keep(item);
                 }
             }
@@ -113,8 +149,8 @@ impl<'a> Reader<'a> {
                 (Some(side), wanted) => {
                     self.audit.joined_turns += usize::from(side.joined);
                     let item = Item { prompt: side.prompt, response: side.response };
-                    self.unpaired.add(&item, wanted, labels);
-                    pool.mark(item.prompt_key(), mark);
+                    self.unpaired.add(&item, wanted, said.labels);
+                    pool.mark(item.prompt_key(), &said);
                     pool.keep(item);
                 }
             },
@@ -138,7 +174,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Keeps the pairs of one row.
-    fn compare(&mut self, outcome: Outcome, (labels, mark): (LabelSource, Option<Mark>), pool: &mut Pool) {
+    fn compare(&mut self, outcome: Outcome, said: &Said, pool: &mut Pool) {
         for reason in outcome.dropped {
             self.audit.drop(reason, 1);
         }
@@ -147,7 +183,8 @@ impl<'a> Reader<'a> {
             let Labelled { chosen, rejected, preference, margin, weight, .. } = pair;
             let prompt = chosen.prompt_key();
             let (chosen, rejected) = (pool.keep(chosen), pool.keep(rejected));
-            pool.mark(prompt, mark);
+            pool.mark(prompt, said);
+            let labels = said.labels;
             let candidate = Candidate { chosen, rejected, prompt, preference, margin, weight, labels };
             self.candidates.push(candidate.canonical());
         }
@@ -196,11 +233,15 @@ impl<'a> Reader<'a> {
             return Err(Fault::new(path, "0 rows").accepts("at least one row"));
         }
         let reference = self.source.rule.as_ref().and_then(RuleConfig::reference);
-        let (labels, split) = (&self.source.label_source_field, &self.source.split_field);
-        for field in [labels.as_deref(), split.as_deref(), reference].into_iter().flatten() {
+        let SourceConfig { label_source_field, split_field, domain_field, .. } = self.source;
+        let named = [label_source_field, split_field, domain_field].map(Option::as_deref);
+        for field in named.into_iter().chain([reference]).flatten() {
             if !self.fields.contains(field) {
-                return Err(self.unknown_field(field));
+                return Err(unknown_field(&self.source.path, &self.fields, field));
             }
+        }
+        if let Some(fault) = self.domains.too_many(domain_field.as_deref(), &self.source.path) {
+            return Err(fault);
         }
         let identical = self.audit.dropped_as(IDENTICAL);
         let compared = self.audit.rows.max(self.candidates.len() + identical); // a row may have several pairs
@@ -209,8 +250,9 @@ impl<'a> Reader<'a> {
             let found = format!("{identical} of {compared} {what} have identical sides");
             return Err(Fault::new(path, found).help("check how `chosen` and `rejected` were written"));
         }
+        let mut scored = Vec::new();
         match self.format.map(|format| formats::parser(format, false)) {
-            Some(Parser::Rated(_)) => self.candidates = self.rated.pairs(self.source, &mut self.audit)?,
+            Some(Parser::Rated(_)) => (self.candidates, scored) = self.rated.pairs(self.source, &mut self.audit)?,
             Some(Parser::Unpaired(_)) => self.candidates = self.unpaired.pairs(&path, &mut self.audit)?,
             _ => {}
         }
@@ -221,19 +263,19 @@ impl<'a> Reader<'a> {
             self.audit.drop(OVER_MAX, over);
         }
         self.audit.count_labels(&self.candidates);
-        Ok(ReadSource { owner: self.owner, audit: self.audit, candidates: self.candidates })
+        Ok(ReadSource { owner: self.owner, audit: self.audit, candidates: self.candidates, scored })
     }
+}
 
-    /// The fault for a field that the config names and no row has.
-    fn unknown_field(&self, field: &str) -> Fault {
-        let names: Vec<&str> = self.fields.iter().map(String::as_str).collect();
-        let shown: Vec<String> = names.iter().take(20).map(|name| quote(name)).collect();
-        let found = format!("no row has the field {}, which the config names", quote(field));
-        let fault = Fault::new(files::shown(&self.source.path), found).accepts(shown.join(", "));
-        match did_you_mean(field, &names) {
-            Some(near) => fault.help(format!("did you mean {}?", quote(near))),
-            None => fault.help("name a field that the rows have, or take the key out of the source"),
-        }
+/// The fault for a field that the config names and no row has.
+pub(super) fn unknown_field(path: &Path, fields: &BTreeSet<String>, field: &str) -> Fault {
+    let names: Vec<&str> = fields.iter().map(String::as_str).collect();
+    let shown: Vec<String> = names.iter().take(20).map(|name| quote(name)).collect();
+    let found = format!("no row has the field {}, which the config names", quote(field));
+    let fault = Fault::new(files::shown(path), found).accepts(shown.join(", "));
+    match did_you_mean(field, &names) {
+        Some(near) => fault.help(format!("did you mean {}?", quote(near))),
+        None => fault.help("name a field that the rows have, or take the key out of the source"),
     }
 }
 

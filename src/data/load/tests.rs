@@ -1,5 +1,8 @@
 //! Tests of loading: every drop, split and fault over small files.
 
+mod ratings;
+mod reference;
+
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -8,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::Split;
 use super::*;
 use crate::config::{
-    BackboneConfig, CombineConfig, Format, HeadConfig, HeadKind, LabelSource, ModelPlace, NormalizerKind,
+    BackboneConfig, CombineConfig, Format, HeadConfig, HeadKind, LabelSource, Loss, ModelPlace, NormalizerKind,
     ObjectiveConfig, OutputConfig, Pooling, SourceConfig,
 };
 
@@ -28,6 +31,19 @@ pub(in crate::data) fn source(score: &str) -> SourceConfig {
         label_source_field: None,
         split_field: None,
         max_pairs_per_prompt: None,
+        domain_field: None,
+    }
+}
+
+fn head(loss: Loss) -> HeadConfig {
+    HeadConfig {
+        l2: Some(1.0),
+        l2_grid: vec![1.0],
+        folds: 5,
+        loss,
+        label_smoothing: 0.0,
+        center_rewards_coefficient: 0.0,
+        control: vec![],
     }
 }
 
@@ -39,7 +55,7 @@ fn config(objectives: Vec<Vec<SourceConfig>>, holistic: Vec<SourceConfig>) -> Co
         weight: 1.0,
         labels: LabelSource::Human,
         data,
-        head: HeadKind::Linear(HeadConfig { l2: Some(1.0), l2_grid: vec![1.0], folds: 5 }),
+        head: HeadKind::Linear(head(Loss::BradleyTerry)),
         normalizer: NormalizerKind::Zscore,
     };
     let folder = PathBuf::from("out");
@@ -56,6 +72,7 @@ fn config(objectives: Vec<Vec<SourceConfig>>, holistic: Vec<SourceConfig>) -> Co
         objectives: objectives.into_iter().enumerate().map(objective).collect(),
         combine: CombineConfig::default(),
         holistic,
+        reference: None,
         output: OutputConfig { registry: folder.clone(), report: folder.clone(), cache: folder },
     }
 }

@@ -1,0 +1,87 @@
+//! How the page shows what heads were kept from following, and what more pairs would bring.
+
+use serde::Serialize;
+
+use super::head_summary::{ControlSummary, LearningPoint};
+use super::summary::ObjectiveSummary;
+use super::words::{UNDEFINED, clean, count, fixed, interval, optional, percent, short};
+use crate::evaluate::Estimate;
+
+/// A row of the table of controls.
+#[derive(Serialize)]
+pub(super) struct ControlView {
+    name: String,
+    probe: String,
+    how: String,
+    before: String,
+    after: String,
+    paid: String,
+    paid_interval: String,
+    conclusion: String,
+}
+
+/// A row of the table of learning curves.
+#[derive(Serialize)]
+pub(super) struct CurveView {
+    name: String,
+    points: Vec<(String, String, String)>,
+    conclusion: String,
+}
+
+/// All controls of a run.
+pub(super) fn controls(objectives: &[ObjectiveSummary]) -> Vec<ControlView> {
+    objectives.iter().flat_map(|one| one.controls.iter().map(|control| control_view(&one.name, control))).collect()
+}
+
+fn control_view(name: &str, control: &ControlSummary) -> ControlView {
+    let points = |estimate: &Estimate| fixed(100.0 * estimate.value, 1);
+    ControlView {
+        name: clean(name),
+        probe: clean(&control.probe),
+        how: control.strength.map_or_else(|| "constraint".to_owned(), |strength| format!("penalty {}", short(strength))),
+        before: optional(control.uncontrolled_correlation, 3),
+        after: optional(control.correlation, 3),
+        paid: control.paid.as_ref().map_or_else(|| UNDEFINED.to_owned(), |paid| format!("{} points", points(paid))),
+        paid_interval: control.paid.as_ref().map_or_else(String::new, interval),
+        conclusion: match &control.paid {
+            Some(paid) if paid.low > 0.0 => "The head had earned accuracy by following it.".to_owned(),
+            Some(paid) if paid.high < 0.0 => "Following it had misled the head.".to_owned(),
+            Some(_) => "No loss of accuracy is shown.".to_owned(),
+            None => "Without test pairs its price is not known.".to_owned(),
+        },
+    }
+}
+
+/// The learning curve of every head that has one.
+pub(super) fn curves(objectives: &[ObjectiveSummary]) -> Vec<CurveView> {
+    let measured = objectives.iter().filter(|objective| objective.learning_curve.len() > 1);
+    let point = |point: &LearningPoint| {
+        let value = point.accuracy.map_or_else(|| UNDEFINED.to_owned(), |accuracy| percent(accuracy.value));
+        (count(point.pairs), value, point.accuracy.as_ref().map_or_else(String::new, interval))
+    };
+    measured
+        .map(|objective| CurveView {
+            name: clean(&objective.name),
+            points: objective.learning_curve.iter().map(point).collect(),
+            conclusion: conclusion(&objective.learning_curve),
+        })
+        .collect()
+}
+
+/// What the last doubling of the pairs brought.
+fn conclusion(curve: &[LearningPoint]) -> String {
+    let [.., half, whole] = curve else { return String::new() };
+    match (half.accuracy, whole.accuracy) {
+        (Some(before), Some(after)) => {
+            let gain = 100.0 * (after.value - before.value);
+            let noise = 100.0 * (after.high - after.low) / 2.0;
+            let gained = fixed(gain, 1);
+            if gain > noise {
+                format!("The last doubling brought {gained} points: more pairs still pay.")
+            } else {
+                format!("The last doubling brought {gained} points, within the ±{} of the test pairs.", fixed(noise, 1))
+            }
+        }
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,141 @@
+//! When a run deserves which warning: one check a kind, with its threshold.
+
+use super::Warning;
+use crate::normalize::LEAST_RESPONSES;
+use crate::report::summary::{ObjectiveSummary, ReferenceSummary, RunSummary, Standing};
+
+const FEW_PAIRS: usize = 100;
+const FEW_PROMPTS: usize = 50;
+const FOLLOWS_LENGTH: f64 = 0.8;
+const NEARLY_SAME: f64 = 0.95;
+const POOR_CALIBRATION: f64 = 0.1;
+const MANY_DROPPED: f64 = 0.1;
+const MANY_CONTRADICTIONS: f64 = 0.01;
+/// In units of 1.4826 · median absolute deviation.
+const FAR_REFERENCE: f64 = 10.0;
+
+/// All warnings of a run: what spoils the numbers first, then what limits them, each kind in the run's order.
+pub fn warnings(summary: &RunSummary) -> Vec<Warning> {
+    let checks: [fn(&ObjectiveSummary) -> Option<Warning>; 11] = [
+        split_conflicts,
+        few_test_pairs,
+        not_better,
+        rule_labels,
+        follows_length,
+        poor_calibration,
+        many_dropped,
+        contradictions,
+        few_references,
+        far_reference,
+        grid_edge,
+    ];
+    let mut found: Vec<Warning> = checks.iter().flat_map(|check| summary.objectives.iter().filter_map(check)).collect();
+    found.extend(nearly_same(summary));
+    found
+}
+
+fn split_conflicts(objective: &ObjectiveSummary) -> Option<Warning> {
+    let split_conflicts = objective.audit.split_conflicts;
+    (split_conflicts > 0).then(|| Warning::SplitConflicts { objective: objective.name.clone(), split_conflicts })
+}
+
+fn few_test_pairs(objective: &ObjectiveSummary) -> Option<Warning> {
+    let (pairs, prompts) = (objective.test.pairs, objective.test.prompts);
+    (pairs < FEW_PAIRS || prompts < FEW_PROMPTS).then(|| Warning::TooFewTestPairs {
+        objective: objective.name.clone(),
+        pairs,
+        prompts,
+        accuracy: objective.accuracy,
+    })
+}
+
+fn not_better(objective: &ObjectiveSummary) -> Option<Warning> {
+    let (baseline, _) = objective.hardest_baseline()?;
+    matches!(objective.standing(), Standing::Unclear | Standing::Worse).then(|| Warning::NotBetterThanBaseline {
+        objective: objective.name.clone(),
+        baseline: baseline.phrase().to_owned(),
+        verdict: objective.verdict(),
+        style_rule: objective.is_style_rule(),
+    })
+}
+
+fn rule_labels(objective: &ObjectiveSummary) -> Option<Warning> {
+    objective.is_style_rule().then(|| Warning::RuleLabels { objective: objective.name.clone() })
+}
+
+fn follows_length(objective: &ObjectiveSummary) -> Option<Warning> {
+    let correlation = objective.length_correlation.filter(|correlation| correlation.abs() > FOLLOWS_LENGTH)?;
+    Some(Warning::ScoreFollowsLength { objective: objective.name.clone(), correlation })
+}
+
+/// A calibration error of few pairs is never near zero, so one bin must also lie clearly off.
+fn poor_calibration(objective: &ObjectiveSummary) -> Option<Warning> {
+    let ece = objective.ece.filter(|ece| *ece > POOR_CALIBRATION)?;
+    let bins = &objective.reliability;
+    bins.iter().find(|bin| bin.predicted < bin.low || bin.predicted > bin.high)?;
+    let excess: f64 = bins.iter().map(|bin| bin.n as f64 * (bin.predicted - bin.observed)).sum();
+    Some(Warning::PoorCalibration { objective: objective.name.clone(), ece, overconfident: excess > 0.0 })
+}
+
+/// Pairs that nobody ordered are no loss: rated answers that tie make none.
+const NO_COMPARISON: [&str; 4] =
+    ["equal scores", "scores closer than min_gap", "not equal on the rule's score", "equal numbers of words"];
+
+fn many_dropped(objective: &ObjectiveSummary) -> Option<Warning> {
+    let rows = objective.audit.rows;
+    let lost = || objective.audit.dropped.iter().filter(|(reason, _)| !NO_COMPARISON.contains(&reason.as_str()));
+    let dropped: usize = lost().map(|(_, count)| count).sum();
+    let (reason, _) = lost().max_by_key(|(_, count)| **count)?;
+    (dropped as f64 > MANY_DROPPED * rows as f64 && rows > 0).then(|| Warning::ManyDropped {
+        objective: objective.name.clone(),
+        dropped,
+        rows,
+        reason: reason.clone(),
+    })
+}
+
+fn contradictions(objective: &ObjectiveSummary) -> Option<Warning> {
+    let (contradictions, pairs) = (objective.audit.contradictions, objective.audit.pairs);
+    (contradictions as f64 > MANY_CONTRADICTIONS * pairs as f64).then(|| Warning::Contradictions {
+        objective: objective.name.clone(),
+        contradictions,
+        pairs,
+    })
+}
+
+fn few_references(objective: &ObjectiveSummary) -> Option<Warning> {
+    let ReferenceSummary { source, responses, .. } = &objective.reference;
+    (*responses < LEAST_RESPONSES).then(|| Warning::FewReferences {
+        objective: objective.name.clone(),
+        responses: *responses,
+        source: source.clone(),
+    })
+}
+
+/// Only where mean, deviation or range decide: ranks and medians hardly move.
+fn far_reference(objective: &ObjectiveSummary) -> Option<Warning> {
+    let farthest = objective.reference.farthest.filter(|farthest| *farthest > FAR_REFERENCE)?;
+    let normalizer = objective.normalizer.clone();
+    let moved = ["zscore", "sigmoid", "minmax"].contains(&normalizer.as_str());
+    moved.then(|| Warning::FarReference { objective: objective.name.clone(), normalizer, farthest })
+}
+
+fn grid_edge(objective: &ObjectiveSummary) -> Option<Warning> {
+    let fit = objective.fit.as_ref()?;
+    let (first, last, l2) = (fit.l2_path.first()?.0, fit.l2_path.last()?.0, fit.l2);
+    let edge = first < last && (l2 <= first || l2 >= last);
+    edge.then(|| Warning::L2AtGridEdge { objective: objective.name.clone(), l2, largest: l2 >= last })
+}
+
+fn nearly_same(summary: &RunSummary) -> Vec<Warning> {
+    let mut found = Vec::new();
+    for (row, (left, correlations)) in summary.objectives.iter().zip(&summary.correlations).enumerate() {
+        for (right, correlation) in summary.objectives.iter().zip(correlations).skip(row + 1) {
+            if let Some(correlation) = correlation.filter(|correlation| correlation.abs() > NEARLY_SAME) {
+                let (left, right) = (left.name.clone(), right.name.clone());
+                found.push(Warning::NearlySameObjectives { left, right, correlation });
+            }
+        }
+    }
+    found
+}

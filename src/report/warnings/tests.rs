@@ -1,0 +1,162 @@
+//! Each warning: when it is given, when not, and that it says something.
+
+use super::*;
+use crate::report::sample;
+use crate::report::summary::{ObjectiveSummary, RunSummary};
+
+/// A run without any warning, to spoil in one place.
+fn sound() -> RunSummary {
+    let mut summary = sample::summary();
+    summary.objectives.truncate(1);
+    summary.correlations = vec![vec![Some(1.0)]];
+    let audit = &mut summary.objectives[0].audit;
+    audit.dropped.clear();
+    audit.contradictions = 0;
+    assert_eq!(warnings(&summary), []);
+    summary
+}
+
+/// The warnings after `spoil`, each checked to say something.
+fn after(spoil: impl Fn(&mut ObjectiveSummary)) -> Vec<Warning> {
+    let mut summary = sound();
+    spoil(&mut summary.objectives[0]);
+    let found = warnings(&summary);
+    for warning in &found {
+        assert!(warning.headline().contains("helpfulness") && !warning.remedy().is_empty());
+        assert!(!warning.headline().contains("NaN"));
+    }
+    found
+}
+
+#[test]
+fn split_conflicts_are_named_first() {
+    let found = after(|objective| {
+        objective.audit.split_conflicts = 1;
+        objective.length_correlation = Some(0.9);
+    });
+    assert!(matches!(
+        found[..],
+        [Warning::SplitConflicts { split_conflicts: 1, .. }, Warning::ScoreFollowsLength { .. }]
+    ));
+    assert!(found[0].headline().contains("1 prompt marked both"), "{}", found[0].headline());
+}
+
+#[test]
+fn few_pairs_or_few_prompts() {
+    for (pairs, prompts, expected) in [(99, 99, 1), (100, 50, 0), (4_000, 49, 1), (0, 0, 1)] {
+        let found = after(|objective| {
+            objective.test.pairs = pairs;
+            objective.test.prompts = prompts;
+        });
+        assert_eq!(found.len(), expected, "{pairs} of {prompts}");
+    }
+}
+
+#[test]
+fn not_better_than_a_baseline() {
+    let lead = Estimate { value: 0.01, low: -0.03, high: 0.05, n: 400, clusters: 400 };
+    let found = after(|objective| objective.baselines[0].difference = Some(lead));
+    assert!(matches!(&found[..], [Warning::NotBetterThanBaseline { baseline, .. }]
+        if baseline == "picking the longer answer"));
+}
+
+#[test]
+fn rule_labels_are_called_a_style_rule() {
+    let found = after(|objective| objective.labels = [("rule".to_owned(), 5)].into());
+    assert!(matches!(&found[..], [rule @ Warning::RuleLabels { .. }] if rule.headline().contains("style rule")));
+}
+
+#[test]
+fn length_is_followed_either_way() {
+    for (correlation, word) in [(0.81, "longer"), (-0.9, "shorter")] {
+        let found = after(|objective| objective.length_correlation = Some(correlation));
+        assert!(matches!(&found[..], [one @ Warning::ScoreFollowsLength { .. }] if one.headline().contains(word)));
+    }
+    assert_eq!(after(|objective| objective.length_correlation = Some(-0.8)), []);
+}
+
+#[test]
+fn objectives_that_rank_alike_or_oppositely() {
+    let mut summary = sound();
+    let twin = ObjectiveSummary { name: "kindness".to_owned(), ..summary.objectives[0].clone() };
+    summary.objectives.push(twin);
+    for (correlation, word) in [(0.96, "alike"), (-0.96, "oppositely")] {
+        summary.correlations = vec![vec![Some(1.0), Some(correlation)], vec![Some(correlation), Some(1.0)]];
+        let found = warnings(&summary);
+        assert!(matches!(&found[..], [one @ Warning::NearlySameObjectives { .. }] if one.headline().contains(word)));
+    }
+}
+
+#[test]
+fn poor_calibration_needs_a_clear_miss() {
+    let bin = crate::evaluate::ReliabilityBin { predicted: 0.9, observed: 0.7, n: 200, low: 0.63, high: 0.76 };
+    let found = after(|objective| {
+        objective.ece = Some(0.2);
+        objective.reliability = vec![bin];
+    });
+    assert!(matches!(found[..], [Warning::PoorCalibration { overconfident: true, .. }]));
+    let chance = after(|objective| {
+        objective.ece = Some(0.2);
+        objective.reliability = vec![crate::evaluate::ReliabilityBin { low: 0.4, high: 0.95, ..bin }];
+    });
+    assert_eq!(chance, []);
+}
+
+#[test]
+fn much_left_out_names_the_main_reason() {
+    let found = after(|objective| {
+        objective.audit.rows = 100;
+        objective.audit.dropped = [("too long".to_owned(), 2), ("no answer".to_owned(), 9)].into();
+    });
+    assert!(matches!(&found[..], [Warning::ManyDropped { dropped: 11, reason, .. }] if reason == "no answer"));
+}
+
+#[test]
+fn contradictions_above_one_in_a_hundred() {
+    for (contradictions, expected) in [(1, 0), (2, 1)] {
+        let found = after(|objective| {
+            objective.audit.pairs = 100;
+            objective.audit.contradictions = contradictions;
+        });
+        assert_eq!(found.len(), expected);
+    }
+}
+
+#[test]
+fn a_penalty_at_either_edge_of_the_grid() {
+    for (l2, expected) in [(0.01, Some(false)), (10.0, None), (1e4, Some(true))] {
+        let found = after(|objective| objective.fit.iter_mut().for_each(|fit| fit.l2 = l2));
+        let largest = found.iter().map(|one| matches!(one, Warning::L2AtGridEdge { largest: true, .. })).next();
+        assert_eq!(largest, expected, "{l2}");
+    }
+}
+
+#[test]
+fn few_reference_responses() {
+    for (responses, expected) in [(29, 1), (30, 0)] {
+        let found = after(|objective| objective.reference.responses = responses);
+        assert_eq!(found.len(), expected);
+        assert!(found.iter().all(|one| one.headline().contains("29 responses (calibration split)")), "{found:?}");
+    }
+}
+
+#[test]
+fn a_reference_score_far_out_matters_where_it_moves_the_scale() {
+    for (normalizer, farthest, expected) in [
+        ("zscore", Some(10.1), 1),
+        ("sigmoid", Some(1e3), 1),
+        ("minmax", Some(11.0), 1),
+        ("zscore", Some(9.9), 0),
+        ("zscore", None, 0),
+        ("robust", Some(1e3), 0),
+        ("quantile", Some(1e3), 0),
+        ("win_rate", Some(1e3), 0),
+    ] {
+        let found = after(|objective| {
+            objective.normalizer = normalizer.to_owned();
+            objective.reference.farthest = farthest;
+        });
+        assert_eq!(found.len(), expected, "{normalizer} {farthest:?}");
+        assert!(found.iter().all(|one| one.remedy().contains("robust")));
+    }
+}
