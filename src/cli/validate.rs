@@ -26,6 +26,7 @@ pub(super) fn run(options: &ConfigOptions, ui: &Ui) -> Result<u8> {
     if ui.json {
         ui.data(
             &json!({ "config": options.config, "texts": dataset.items.len(), "objectives": audits,
+                "reference_responses": dataset.reference.len(), "domains": domains(&dataset),
                 "architecture": backbone.architecture(), "fingerprint": backbone.fingerprint().to_string() })
             .to_string(),
         )?;
@@ -51,10 +52,13 @@ fn normalized_on(config: &Config, dataset: &Dataset) -> Vec<String> {
         .reference
         .as_ref()
         .map(|reference| format!("reference {}: {} responses", files::shown(&reference.path), dataset.reference.len()));
-    let names: BTreeSet<&str> = dataset.domains.values().map(String::as_str).collect();
-    let names: Vec<&str> = names.into_iter().collect();
+    let names: Vec<&str> = domains(dataset).into_iter().collect();
     let domains = format!("domains   {} of {} prompts: {}", names.len(), dataset.domains.len(), names.join(", "));
     reference.into_iter().chain((!names.is_empty()).then_some(domains)).collect()
+}
+
+fn domains(dataset: &Dataset) -> BTreeSet<&str> {
+    dataset.domains.values().map(String::as_str).collect()
 }
 
 fn show_objective(objective: &ObjectivePairs, dataset: &Dataset, backbone: &Backbone, ui: &Ui) -> Result<()> {

@@ -1,6 +1,7 @@
 //! A reference file with domains: what the registry says of it, and scores on the scale of each domain.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -35,6 +36,18 @@ fn samples() -> Vec<Value> {
     rows
 }
 
+/// One project trained with the samples as its reference, which all tests only read.
+fn trained() -> &'static Project {
+    static TRAINED: OnceLock<Project> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let project = Project::warm();
+        let lines: Vec<String> = samples().iter().map(Value::to_string).collect();
+        std::fs::write(project.path("samples.jsonl"), lines.join("\n")).expect("written");
+        project.train(&["--quiet", "--set", "reference={path: samples.jsonl, domain_field: kind}"]);
+        project
+    })
+}
+
 fn scored(project: &Project, rows: &[Value], arguments: &[&str]) -> Vec<Value> {
     let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
     let output = project.score(&lines.join("\n"), arguments);
@@ -60,14 +73,10 @@ fn close(left: f64, right: f64) {
 
 #[test]
 fn scores_are_relative_to_the_reference_of_their_domain() {
-    let project = Project::warm();
-    let samples = samples();
-    let lines: Vec<String> = samples.iter().map(Value::to_string).collect();
-    std::fs::write(project.path("samples.jsonl"), lines.join("\n")).expect("written");
-    project.train(&["--quiet", "--set", "reference={path: samples.jsonl, domain_field: kind}"]);
+    let (project, samples) = (trained(), samples());
     let manifest = std::fs::read(project.path("registry/quickstart/manifest.json")).expect("a registry");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
-    let (plain, placed) = (scored(&project, &samples, &[]), scored(&project, &samples, &["--domain-field", "kind"]));
+    let (plain, placed) = (scored(project, &samples, &[]), scored(project, &samples, &["--domain-field", "kind"]));
     assert_eq!(plain.len(), samples.len());
 
     for entry in manifest["objectives"].as_array().expect("a list") {
@@ -115,13 +124,10 @@ fn scores_are_relative_to_the_reference_of_their_domain() {
 
 #[test]
 fn one_batch_may_mix_domains_and_name_unknown_ones() {
-    let project = Project::warm();
-    let lines: Vec<String> = samples().iter().map(Value::to_string).collect();
-    std::fs::write(project.path("samples.jsonl"), lines.join("\n")).expect("written");
-    project.train(&["--quiet", "--set", "reference={path: samples.jsonl, domain_field: kind}"]);
+    let project = trained();
     let row = |kind: Value| json!({ "prompt": "Which pan?", "response": "The small one.", "kind": kind });
     let rows = [row(json!("kitchen")), row(json!("nowhere")), row(json!(null)), row(json!("office"))];
-    let found = scored(&project, &rows, &["--domain-field", "kind", "--keep", "kind"]);
+    let found = scored(project, &rows, &["--domain-field", "kind", "--keep", "kind"]);
     let score = |index: usize| &found[index]["scores"]["safety"];
     let domains: Vec<Option<&str>> = (0..4).map(|index| score(index)["domain"].as_str()).collect();
     assert_eq!(domains, [Some("kitchen"), None, None, Some("office")]);
