@@ -133,7 +133,7 @@ fn table(rows: &[(String, &SweepPoint)], names: &[String]) -> Vec<Vec<String>> {
     let share = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), percent);
     let mut heading = vec!["weights".to_owned()];
     heading.extend(names.iter().cloned());
-    heading.extend(["holistic", "turned", "as weights"].map(String::from));
+    heading.extend(["holistic", "flipped", "as weights"].map(String::from));
     let row = |(name, point): &(String, &SweepPoint)| {
         let total: f64 = point.weights.iter().map(|weight| weight.abs()).sum();
         let weights: Vec<String> = point.weights.iter().map(|weight| format!("{:.2}", weight / total)).collect();
