@@ -62,8 +62,11 @@ fn problem(rows: &[f32], width: usize, training: &[Comparison], fitted: &Fit) ->
     let indices = training.iter().flat_map(|pair| [pair.chosen as i64, pair.rejected as i64]);
     let pairs: Vec<u8> = indices.flat_map(i64::to_le_bytes).collect();
     let doubles = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-    let (l2, weights, deviations) =
-        (doubles(&[fitted.l2]), doubles(&fitted.standardised_weights), doubles(&fitted.posterior.standardiser.deviations));
+    let (l2, weights, deviations) = (
+        doubles(&[fitted.l2]),
+        doubles(&fitted.standardised_weights),
+        doubles(&fitted.posterior.standardiser.deviations),
+    );
     let tensors = [
         ("features", Dtype::F32, vec![rows.len() / width, width], &floats),
         ("pairs", Dtype::I64, vec![training.len(), 2], &pairs),

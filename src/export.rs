@@ -126,10 +126,13 @@ fn linear_heads(ensemble: &Ensemble) -> Result<Vec<LinearHead>> {
     let linear = |(name, head): (&String, Option<LinearHead>)| {
         head.ok_or_else(|| Fault::new("export", format!("the head of \"{name}\" has a hidden layer")))
     };
-    let heads: Result<Vec<LinearHead>, Fault> = ensemble.names().iter().zip(ensemble.linear_heads()).map(linear).collect();
+    let heads: Result<Vec<LinearHead>, Fault> =
+        ensemble.names().iter().zip(ensemble.linear_heads()).map(linear).collect();
     heads.map_err(|fault| {
         let fault = fault.accepts("linear heads");
-        Error::Model(vec![fault.help("a sequence classifier ends in one linear layer: train the objective without head.mlp")])
+        Error::Model(vec![
+            fault.help("a sequence classifier ends in one linear layer: train the objective without head.mlp"),
+        ])
     })
 }
 

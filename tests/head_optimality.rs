@@ -65,7 +65,8 @@ fn weights_equal_scikit_learns() {
     for optimum in &fixture.fits {
         let settings = FitSettings::with_l2(optimum.l2);
         let fitted = fit(&features, &comparisons, &settings).expect("convex");
-        let deviation = largest(fitted.posterior.standardiser.deviations.iter().zip(&fixture.std).map(|(a, b)| a / b - 1.0));
+        let deviation =
+            largest(fitted.posterior.standardiser.deviations.iter().zip(&fixture.std).map(|(a, b)| a / b - 1.0));
         assert!(deviation < 1e-12, "standard deviations differ by {deviation:e}");
         let theirs = &optimum.sklearn_weights;
         let difference = largest(fitted.standardised_weights.iter().zip(theirs).map(|(a, b)| a - b));

@@ -38,7 +38,7 @@ struct Objectives {
 impl Objectives {
     /// Of a manifest; tells people when its rule is another one than the weighted sum.
     fn of(manifest: &Manifest, ui: &Ui) -> Self {
-        if manifest.rule != Rule::WeightedSum {
+        if manifest.combine.rule != Rule::WeightedSum {
             ui.note("this registry combines by another rule: what follows is about the weighted sum of its scores");
         }
         let entries = &manifest.objectives;

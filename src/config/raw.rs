@@ -286,9 +286,6 @@ pub(super) struct RawLabelRule {
     pub max_gap: Option<f64>,
 }
 
-    }
-}
-
 fn default_version() -> u64 {
     VERSION
 }

@@ -59,6 +59,7 @@ impl SourceArgument<'_> {
             labels: LabelSource::Human,
             label_source_field: None,
             split_field: None,
+            domain_field: None,
             max_pairs_per_prompt: None,
         })
     }

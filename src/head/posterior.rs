@@ -6,11 +6,11 @@
 //! score and the mean score of a reference.
 
 use super::factor::Factor;
+use super::likelihood::Likelihood;
 use super::linear_algebra::add_scaled;
 use super::low_rank;
 use super::problem::Problem;
 use super::standardise::Standardiser;
-use super::likelihood::Likelihood;
 use super::{Comparison, DIFFERENCE_MEMORY, MlpHead};
 use crate::error::{Error, Fault, Result};
 use crate::features::Features;
@@ -83,8 +83,7 @@ pub fn last_layer_posterior(head: &MlpHead, features: &Features, comparisons: &[
         hidden.push(&units);
     }
     let standardiser = Standardiser::new(&hidden, comparisons)?;
-    let mut problem =
-        Problem::new(&hidden, comparisons, &standardiser, Likelihood::BradleyTerry, DIFFERENCE_MEMORY)?;
+    let mut problem = Problem::new(&hidden, comparisons, &standardiser, Likelihood::BradleyTerry, DIFFERENCE_MEMORY)?;
     problem.set_l2(LAST_LAYER_PRIOR);
     let scaled = head.output_weights.iter().zip(&standardiser.deviations);
     let precision = precision(&problem, &scaled.map(|(weight, deviation)| weight * deviation).collect::<Vec<f64>>())?;

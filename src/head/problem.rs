@@ -202,11 +202,7 @@ impl<'a> Problem<'a> {
     }
 
     /// Folds `work` over all blocks in their order, holding the results of a few at a time.
-    fn fold_blocks<T: Send>(
-        &self,
-        work: impl Fn(&[f64], &[Label]) -> T + Sync,
-        mut take: impl FnMut(T),
-    ) -> Result<()> {
+    fn fold_blocks<T: Send>(&self, work: impl Fn(&[f64], &[Label]) -> T + Sync, mut take: impl FnMut(T)) -> Result<()> {
         let count = self.blocks(BLOCK_ROWS);
         for first in (0..count).step_by(BLOCKS_AT_ONCE) {
             let blocks = first..(first + BLOCKS_AT_ONCE).min(count);

@@ -156,11 +156,8 @@ fn finish(
 ) -> Result<Fit> {
     let width = weights.len();
     let matrix = all.penalised(l2);
-    let gradient: Vec<f64> = matrix
-        .chunks_exact(width)
-        .zip(&all.products)
-        .map(|(row, product)| dot(row, &weights) - product)
-        .collect();
+    let gradient: Vec<f64> =
+        matrix.chunks_exact(width).zip(&all.products).map(|(row, product)| dot(row, &weights) - product).collect();
     // tr(XᵀX (XᵀX + λI)⁻¹) = width − λ tr((XᵀX + λI)⁻¹).
     let unit = |index: usize| (0..width).map(|other| f64::from(u8::from(other == index))).collect::<Vec<f64>>();
     let trace: f64 = (0..width).map(|index| norm(&factor.solve_lower(&unit(index))).powi(2)).sum();

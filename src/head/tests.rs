@@ -41,11 +41,8 @@ fn swapping_all_labels_negates_the_weights_bit_for_bit() {
         pair.margin = if pair.preference > 0.5 { (index % 3) as f64 * 0.2 } else { 0.0 };
         pair.weight = 0.5 + (index % 4) as f64;
     }
-    let swapped: Vec<Comparison> = pairs
-        .iter()
-        .rev()
-        .map(|pair| Comparison { chosen: pair.rejected, rejected: pair.chosen, ..*pair })
-        .collect();
+    let swapped: Vec<Comparison> =
+        pairs.iter().rev().map(|pair| Comparison { chosen: pair.rejected, rejected: pair.chosen, ..*pair }).collect();
     let sides: Vec<(usize, usize)> = pairs.iter().map(|pair| (pair.chosen, pair.rejected)).collect();
     let values = (0..features.rows()).map(|row| (row % 7) as f64).collect();
     let control = Control { values, mode: ControlMode::Constraint, pairs: vec![sides] };

@@ -28,12 +28,7 @@ const MANIFEST: &str = "manifest.json";
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be written.
-pub fn publish(
-    folder: &Path,
-    mut manifest: Manifest,
-    heads: &[Arrays],
-    training: Option<&Arrays>,
-) -> Result<Manifest> {
+pub fn publish(folder: &Path, mut manifest: Manifest, heads: &[Arrays], training: Option<&Arrays>) -> Result<Manifest> {
     for (entry, head) in manifest.objectives.iter_mut().zip(heads) {
         (entry.head, entry.head_digest) = keep(folder, &entry.name, head)?;
     }

@@ -7,11 +7,11 @@ use super::summary::RunSummary;
 
 /// One row per objective and probe; empty without bias control.
 pub(super) fn controls(summary: &RunSummary) -> PolarsResult<DataFrame> {
-    let of = |objective| -> Vec<(&str, &ControlSummary)> {
-        let super::ObjectiveSummary { name, controls, .. } = objective;
-        controls.iter().map(|control| (name.as_str(), control)).collect()
-    };
-    let rows: Vec<(&str, &ControlSummary)> = summary.objectives.iter().flat_map(of).collect();
+    let rows: Vec<(&str, &ControlSummary)> = summary
+        .objectives
+        .iter()
+        .flat_map(|objective| objective.controls.iter().map(move |control| (objective.name.as_str(), control)))
+        .collect();
     let number = |name: &str, pick: fn(&ControlSummary) -> Option<f64>| {
         Column::new(name.into(), rows.iter().map(|(_, control)| pick(control)).collect::<Vec<Option<f64>>>())
     };
@@ -31,11 +31,11 @@ pub(super) fn controls(summary: &RunSummary) -> PolarsResult<DataFrame> {
 
 /// One row per objective and number of training pairs.
 pub(super) fn learning_curves(summary: &RunSummary) -> PolarsResult<DataFrame> {
-    let of = |objective| -> Vec<(&str, &LearningPoint)> {
-        let super::ObjectiveSummary { name, learning_curve, .. } = objective;
-        learning_curve.iter().map(|point| (name.as_str(), point)).collect()
-    };
-    let rows: Vec<(&str, &LearningPoint)> = summary.objectives.iter().flat_map(of).collect();
+    let rows: Vec<(&str, &LearningPoint)> = summary
+        .objectives
+        .iter()
+        .flat_map(|objective| objective.learning_curve.iter().map(move |point| (objective.name.as_str(), point)))
+        .collect();
     let number = |name: &str, pick: fn(&LearningPoint) -> Option<f64>| {
         Column::new(name.into(), rows.iter().map(|(_, point)| pick(point)).collect::<Vec<Option<f64>>>())
     };

@@ -38,7 +38,9 @@ fn control_view(name: &str, control: &ControlSummary) -> ControlView {
     ControlView {
         name: clean(name),
         probe: clean(&control.probe),
-        how: control.strength.map_or_else(|| "constraint".to_owned(), |strength| format!("penalty {}", short(strength))),
+        how: control
+            .strength
+            .map_or_else(|| "constraint".to_owned(), |strength| format!("penalty {}", short(strength))),
         before: optional(control.uncontrolled_correlation, 3),
         after: optional(control.correlation, 3),
         paid: control.paid.as_ref().map_or_else(|| UNDEFINED.to_owned(), |paid| format!("{} points", points(paid))),

@@ -26,9 +26,9 @@ use std::path::{Path, PathBuf};
 
 pub use head_summary::{ControlSummary, FitSummary, LearningPoint};
 pub use summary::{
-    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, DomainSummary, GroupAccuracy,
-    LONGER_WINS, ObjectiveSummary, ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS,
-    SplitSize, Standing,
+    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, DomainSummary, GroupAccuracy, LONGER_WINS,
+    ObjectiveSummary, ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
+    Standing,
 };
 pub use sweep::write_sweep;
 pub use warnings::{Warning, warnings};

@@ -6,9 +6,9 @@
 use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
 
 use super::canvas::{Anchor, BLUE, Canvas, Frame, GRID, INK, MUTED, Point, QUIET, Scale, Type, UNIT, VERMILLION};
+use super::head_summary::FitSummary;
 use super::heat;
 use super::png;
-use super::head_summary::FitSummary;
 use super::summary::{ObjectiveSummary, RunSummary};
 use super::words::{UNDEFINED, clean, fixed, interval, percent, short};
 use crate::error::Result;

@@ -200,6 +200,21 @@ fn objective(recipe: &Recipe, noise: &mut Noise) -> ObjectiveSummary {
     } else {
         Vec::new()
     };
+    let control = ControlSummary {
+        probe: "length".to_owned(),
+        strength: None,
+        correlation: Some(0.012),
+        uncontrolled_correlation: Some(0.31),
+        accuracy: accuracy(&head),
+        uncontrolled_accuracy: accuracy(&longer),
+        paid: accuracy_difference(&head, &longer),
+    };
+    let point = |pairs: usize| LearningPoint {
+        pairs,
+        accuracy: accuracy(&head[..head.len().min(pairs)]),
+        log_loss: log_loss(&head),
+    };
+    let learning_curve = [100, 200, 400, 800].map(point).to_vec();
     let rate = accuracy(&head).map_or(0.5, |estimate| estimate.value);
     let path = |step: i32| (10f64.powi(step), 0.46 + 0.012 * f64::from(step - 1).powi(2) * (1.0 - rate * 0.5));
     ObjectiveSummary {
@@ -217,7 +232,13 @@ fn objective(recipe: &Recipe, noise: &mut Noise) -> ObjectiveSummary {
         train: SplitSize { pairs: recipe.pairs * 8, prompts: recipe.pairs * 7 },
         calibration: SplitSize { pairs: recipe.pairs, prompts: recipe.pairs * 9 / 10 },
         test: SplitSize { pairs: recipe.pairs, prompts: recipe.pairs * 10 / 11 + 1 },
-        fit: Some(FitSummary { l2: 10.0, l2_path: (-2..=4).map(path).collect(), gradient_norm: 3.1e-9, iterations: 9, ..FitSummary::default() }),
+        fit: Some(FitSummary {
+            l2: 10.0,
+            l2_path: (-2..=4).map(path).collect(),
+            gradient_norm: 3.1e-9,
+            iterations: 9,
+            ..FitSummary::default()
+        }),
         controls: vec![control],
         learning_curve,
         temperature: 1.084,
@@ -231,6 +252,7 @@ fn objective(recipe: &Recipe, noise: &mut Noise) -> ObjectiveSummary {
         log_loss_train: log_loss(&head).map(|loss| loss - 0.031),
         brier: brier(&head),
         ece: expected_calibration_error(&head),
+        ece_uncalibrated: expected_calibration_error(&longer),
         reliability: reliability(&head, 10),
         test_scores: (0..recipe.pairs * 2).map(|_| noise.normal() + 0.2 * noise.normal().powi(2)).collect(),
         length_correlation: Some((recipe.length * 0.24).clamp(-0.94, 0.94)),

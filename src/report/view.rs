@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::formula::formula;
-use super::plots::{Chart, Figure, figures};
 use super::head_summary::FitSummary;
 use super::heads_view::{self, ControlView, CurveView};
+use super::plots::{Chart, Figure, figures};
 use super::summary::{
-    BAG_OF_WORDS, DomainSummary, LONGER_WINS, ObjectiveSummary, ReadoutSummary, RunSummary, SHORTER_WINS,
-    Standing, split_words,
+    BAG_OF_WORDS, DomainSummary, LONGER_WINS, ObjectiveSummary, ReadoutSummary, RunSummary, SHORTER_WINS, Standing,
+    split_words,
 };
 use super::warnings::warnings;
 use super::words::{UNDEFINED, clean, count, counted, fixed, interval, optional, percent, short};
@@ -42,7 +42,7 @@ pub(super) struct Page {
     controls: Vec<ControlView>,
     curves: Vec<CurveView>,
     next: String,
-    tables: [&'static str; 7],
+    tables: [&'static str; 9],
 }
 
 #[derive(Serialize)]

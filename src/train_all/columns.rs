@@ -95,4 +95,3 @@ fn label_index(objective: &ObjectiveConfig, label: Option<&str>, labels: &[Strin
         Fault::new(place, found).accepts(labels.join(", ")).help(help)
     })
 }
-

@@ -75,12 +75,12 @@ impl TrainedHead {
                 fit.gradient_norm,
                 fit.iterations
             ),
-            Training::Mlp(fit) => format!(
-                "head with a hidden layer, best after {} of {} epochs",
-                fit.best_epoch,
-                fit.held_out_path.len()
-            ),
-            Training::Pretrained => return format!("the checkpoint's own score head, temperature {:.3}", self.temperature),
+            Training::Mlp(fit) => {
+                format!("head with a hidden layer, best after {} of {} epochs", fit.best_epoch, fit.held_out_path.len())
+            }
+            Training::Pretrained => {
+                return format!("the checkpoint's own score head, temperature {:.3}", self.temperature);
+            }
         };
         format!("{how}, temperature {:.3}, fitted in {:.2} s", self.temperature, self.seconds)
     }
@@ -159,16 +159,14 @@ fn fit_one(
     let calibrated: Vec<f64> = uncalibrated.iter().map(|score| score / temperature).collect();
     let normalizers = fit_normalizers(objective.normalizer, dataset, pairs, &calibrated)?;
     let uncertainty = learned.posterior.map(|posterior| {
-        let origin = mean_input(&learned.head, columns, &reference_items(dataset, pairs), posterior.standardiser.width());
+        let origin =
+            mean_input(&learned.head, columns, &reference_items(dataset, pairs), posterior.standardiser.width());
         Uncertainty { posterior, origin }
     });
     let (overall, domains) = (normalizers.overall.clone(), normalizers.domains.clone());
     let scorer = Scorer::new(learned.head, temperature, overall, domains, uncertainty);
-    let trained_on: BTreeSet<usize> = dataset
-        .objectives
-        .iter()
-        .flat_map(|objective| items_of(&objective.pairs, Split::Train))
-        .collect();
+    let trained_on: BTreeSet<usize> =
+        dataset.objectives.iter().flat_map(|objective| items_of(&objective.pairs, Split::Train)).collect();
     let score = |(item, row): (usize, &[f32])| {
         if trained_on.contains(&item) { scorer.score_without_error(row) } else { scorer.score(row, None) }
     };
@@ -176,7 +174,17 @@ fn fit_one(
     let seconds = started.elapsed().as_secs_f64();
     let Learned { training, uncontrolled, learning_curve, .. } = learned;
     let baseline = Vec::new();
-    Ok(TrainedHead { scorer, training, temperature, normalizers, scores, baseline, uncontrolled, learning_curve, seconds })
+    Ok(TrainedHead {
+        scorer,
+        training,
+        temperature,
+        normalizers,
+        scores,
+        baseline,
+        uncontrolled,
+        learning_curve,
+        seconds,
+    })
 }
 
 fn learn(
@@ -207,12 +215,7 @@ fn learn(
 }
 
 /// A convex head, the same without bias control where there is some, and the learning curve.
-fn linear(
-    config: &HeadConfig,
-    dataset: &Dataset,
-    pairs: &ObjectivePairs,
-    columns: &Columns<'_>,
-) -> Result<Learned> {
+fn linear(config: &HeadConfig, dataset: &Dataset, pairs: &ObjectivePairs, columns: &Columns<'_>) -> Result<Learned> {
     let free = settings(config);
     let controlled = FitSettings { controls: controls(config, dataset, pairs), ..free.clone() };
     let training = comparisons(&pairs.pairs, Split::Train);
@@ -221,11 +224,8 @@ fn linear(
         Loss::BradleyTerry | Loss::Davidson | Loss::PlackettLuce => fit(columns.pooled(), &training, settings),
     };
     let fitted = fit_with(&controlled)?;
-    let uncontrolled = if controlled.controls.is_empty() {
-        Vec::new()
-    } else {
-        columns.pooled_scores(&fit_with(&free)?.head)
-    };
+    let uncontrolled =
+        if controlled.controls.is_empty() { Vec::new() } else { columns.pooled_scores(&fit_with(&free)?.head) };
     let learning_curve = match config.loss {
         Loss::Regression => Vec::new(),
         _ => learning_curve(columns, &training, &pairs.pairs, &controlled, fitted.l2),

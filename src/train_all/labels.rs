@@ -85,9 +85,7 @@ pub(super) fn comparisons(pairs: &[Pair], split: Split) -> Vec<Comparison> {
 /// The ratings of the training split as rated feature rows.
 pub(super) fn rated_rows(ratings: &[ItemRating]) -> Vec<RatedRow> {
     let inside = ratings.iter().filter(|rating| rating.split == Split::Train);
-    inside
-        .map(|rating| RatedRow { row: rating.item, score: rating.score, group: group(&rating.prompt_key) })
-        .collect()
+    inside.map(|rating| RatedRow { row: rating.item, score: rating.score, group: group(&rating.prompt_key) }).collect()
 }
 
 /// A prompt's number, by which folds and learning curves are drawn.

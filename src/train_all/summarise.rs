@@ -16,8 +16,7 @@ use crate::files;
 use crate::head::{Fit, pair_rank_correlation};
 use crate::report::{
     AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, ControlSummary, DomainSummary, FitSummary,
-    GroupAccuracy,
-    LONGER_WINS, ObjectiveSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
+    GroupAccuracy, LONGER_WINS, ObjectiveSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
 };
 
 const RELIABILITY_BINS: usize = 10;
@@ -40,12 +39,7 @@ pub(super) fn summarise(
         .collect();
     let objectives = (0..heads.len())
         .map(|index| {
-            objective_summary(
-                (config, &config.objectives[index]),
-                &dataset.objectives[index],
-                dataset,
-                &heads[index],
-            )
+            objective_summary((config, &config.objectives[index]), &dataset.objectives[index], dataset, &heads[index])
         })
         .collect();
     RunSummary {

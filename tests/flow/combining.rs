@@ -72,7 +72,9 @@ fn a_soft_minimum_reaches_scores_overrides_and_report() {
     let prompt = vec![Message { role: Role::User, content: "How long do eggs boil?".into() }];
     let item = [Item { prompt, response: "Seven minutes, then into ice water.".into() }];
     let scoring = ensemble.scoring().expect("threads");
-    let found = scoring.score_for(&item, &Request { combiner: Some(&combiner), ..Request::default() }).expect("finite")[0].combined;
+    let found = scoring.score_for(&item, &Request { combiner: Some(&combiner), ..Request::default() }).expect("finite")
+        [0]
+    .combined;
     assert_eq!(found.to_bits(), number(&rows[0]["combined"]).to_bits());
     assert!((scoring.score(&item).expect("finite")[0].combined - found).abs() > 1e-6);
 

@@ -30,8 +30,7 @@ pub(super) struct Purpose<'a> {
 impl<'a> Purpose<'a> {
     /// What an objective needs.
     pub(super) fn of(objective: &'a ObjectiveConfig) -> Self {
-        let fits_ratings =
-            matches!(&objective.head, HeadKind::Linear(head) if head.loss == Loss::Regression);
+        let fits_ratings = matches!(&objective.head, HeadKind::Linear(head) if head.loss == Loss::Regression);
         Self { name: &objective.name, fits_ratings }
     }
 }
@@ -167,7 +166,7 @@ pub(super) fn too_few(config: &Config, dataset: &Dataset) -> Vec<Fault> {
     };
     let mut faults = Vec::new();
     for (objective, pairs) in config.objectives.iter().zip(&dataset.objectives) {
-        if fits_ratings(objective) {
+        if Purpose::of(objective).fits_ratings {
             faults.extend(unrated(objective, pairs));
         }
         let enough = count(pairs, Split::Train) >= MIN_TRAINING_PAIRS;

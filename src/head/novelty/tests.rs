@@ -37,10 +37,8 @@ fn shrinkage_and_distances_equal_scikit_learns() {
 
 #[test]
 fn p_values_count_what_lies_as_far() {
-    let (standardiser, covariance) = (
-        Standardiser { means: vec![0.0], deviations: vec![1.0], forbidden: Vec::new() },
-        Factor::dense(&[1.0], 1),
-    );
+    let (standardiser, covariance) =
+        (Standardiser { means: vec![0.0], deviations: vec![1.0], forbidden: Vec::new() }, Factor::dense(&[1.0], 1));
     let distribution = TrainingDistribution { standardiser, covariance, distances: vec![1.0, 2.0, 2.0, 4.0] };
     for (distance, p) in [(0.5, 1.0), (1.0, 1.0), (1.5, 0.8), (2.0, 0.8), (3.0, 0.4), (4.0, 0.4), (4.5, 0.2)] {
         assert!((distribution.p_value(distance) - p).abs() < 1e-12, "{distance}");

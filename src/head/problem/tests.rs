@@ -165,9 +165,8 @@ fn plackett_luce_is_the_maximum_that_brute_force_finds() {
     let rows: Vec<Vec<f64>> = (0..9).map(|row| standardiser.position(features.row(row))).collect();
     let loss = |point: &[f64]| {
         let score = |row: &usize| -> f64 { (0..WIDTH).map(|column| point[column] * rows[*row][column]).sum() };
-        let order = |order: &&[usize]| {
-            -2.0 * plackett_luce_probability(&order.iter().map(score).collect::<Vec<f64>>()).ln()
-        };
+        let order =
+            |order: &&[usize]| -2.0 * plackett_luce_probability(&order.iter().map(score).collect::<Vec<f64>>()).ln();
         orders.iter().map(order).sum::<f64>() + point.iter().map(|weight| 0.1 * weight * weight).sum::<f64>()
     };
     let brute = pattern_search(&loss, WIDTH);

@@ -10,7 +10,8 @@ fn rated(count: usize, width: usize) -> (Features, Vec<RatedRow>) {
     let mut ratings = Vec::new();
     for row in 0..count {
         let values: Vec<f32> = (0..width).map(|_| 2.0 + 3.0 * random.normal() as f32).collect();
-        let truth: f64 = values.iter().enumerate().map(|(column, value)| f64::from(*value) / (1.0 + column as f64)).sum();
+        let truth: f64 =
+            values.iter().enumerate().map(|(column, value)| f64::from(*value) / (1.0 + column as f64)).sum();
         features.push(&values);
         ratings.push(RatedRow { row, score: 10.0 + truth + 0.5 * random.normal(), group: row as u64 / 3 });
     }
@@ -29,11 +30,8 @@ fn one_feature_has_its_closed_form() {
     let products: f64 = x.iter().zip(&ratings).map(|(x, one)| (x - mean_x) / deviation * (one.score - mean_y)).sum();
     let weight = products / (count + 7.0);
     assert!((fitted.standardised_weights[0] - weight).abs() < 1e-9);
-    let residuals: f64 = x
-        .iter()
-        .zip(&ratings)
-        .map(|(x, one)| (one.score - mean_y - weight * (x - mean_x) / deviation).powi(2))
-        .sum();
+    let residuals: f64 =
+        x.iter().zip(&ratings).map(|(x, one)| (one.score - mean_y - weight * (x - mean_x) / deviation).powi(2)).sum();
     let variance = residuals / (count - 1.0 - count / (count + 7.0));
     let found = fitted.posterior.error_of_difference(features.row(0), features.row(1));
     let expected = ((x[0] - x[1]) / deviation).abs() * (variance / (count + 7.0)).sqrt();

@@ -21,7 +21,7 @@ fn read(lines: &str) -> HeadConfig {
     project.write(FILE, &objective(lines));
     match project.loaded(&[]).objectives.remove(0).head {
         HeadKind::Linear(head) => head,
-        HeadKind::Pretrained(_) => panic!("a head to train"),
+        other => panic!("a linear head, not {other:?}"),
     }
 }
 
