@@ -78,36 +78,39 @@ pub fn leave_one_out(
     Ok(pairs)
 }
 
-/// How the scores of some texts or pairs would move if each comparison were left out: the change of w·vⱼ for every
-/// comparison (rows) and every standardised direction vⱼ (columns), row-major.
-///
-/// # Errors
-/// [`Error::Numeric`] when candle's matrix product fails; what reading a row reports.
-pub fn influence(
-    features: &dyn FeatureRows,
-    comparisons: &[Comparison],
-    fit: &Fit,
-    directions: &[Vec<f64>],
-) -> Result<Vec<f64>> {
-    let rows = rows(features, comparisons, fit)?;
-    let precision = &fit.posterior.precision;
-    let solved: Vec<f64> =
-        directions.par_iter().map(|direction| precision.solve(direction)).collect::<Vec<_>>().concat();
-    let pulls: Vec<f64> = rows.par_iter().map(|row| pull(precision, &[row]).1[0]).collect();
-    let width = features.width();
-    let mut changes = Vec::with_capacity(rows.len() * directions.len());
-    for (rows, pulls) in rows.chunks(4096).zip(pulls.chunks(4096)) {
+/// How the scores of some texts or pairs would move if a comparison were left out.
+pub struct Influence<'a> {
+    fit: &'a Fit,
+    /// H⁻¹vⱼ, row-major `(directions, width)`.
+    solved: Vec<f64>,
+}
+
+impl<'a> Influence<'a> {
+    /// On w·vⱼ for standardised directions vⱼ, such as the differences of held-out pairs.
+    pub fn new(fit: &'a Fit, directions: &[Vec<f64>]) -> Self {
+        let precision = &fit.posterior.precision;
+        let solved: Vec<Vec<f64>> = directions.par_iter().map(|direction| precision.solve(direction)).collect();
+        Self { fit, solved: solved.concat() }
+    }
+
+    /// The change of every w·vⱼ (columns) when each of `comparisons`, which the fit was trained on, is left out (rows);
+    /// row-major.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] when candle's matrix product fails; what reading a row reports.
+    pub fn changes(&self, features: &dyn FeatureRows, comparisons: &[Comparison]) -> Result<Vec<f64>> {
+        let rows = rows(features, comparisons, self.fit)?;
+        let pull = |row: &Row| pull(&self.fit.posterior.precision, &[row]).1[0];
+        let pulls: Vec<f64> = rows.par_iter().map(pull).collect();
         let scaled: Vec<f64> = rows
             .iter()
-            .zip(pulls)
+            .zip(&pulls)
             .flat_map(|(row, pull)| row.difference.iter().map(move |value| pull * value))
             .collect();
-        let product = outer_product(&scaled, &solved, width).map_err(|error| {
+        outer_product(&scaled, &self.solved, features.width()).map_err(|error| {
             Error::Numeric(vec![Fault::new("head", format!("the influence cannot be computed: {error}"))])
-        })?;
-        changes.extend(product);
+        })
     }
-    Ok(changes)
 }
 
 fn rows(features: &dyn FeatureRows, comparisons: &[Comparison], fit: &Fit) -> Result<Vec<Row>> {

@@ -23,7 +23,7 @@ mod standardise;
 
 pub use control::{Control, ControlMode, pair_rank_correlation, signed_ranks};
 pub use factor::{DenseFactor, Factor};
-pub use leave_one_out::{HeldOutPair, LeaveOut, influence, leave_one_out};
+pub use leave_one_out::{HeldOutPair, Influence, LeaveOut, leave_one_out};
 pub use mlp::{MlpFit, MlpHead, MlpSettings, Stopped, fit_mlp};
 pub use novelty::TrainingDistribution;
 pub use posterior::{Posterior, last_layer_posterior};

@@ -1,5 +1,6 @@
 //! The main job, one verb per line: data → features → heads → registry → report.
 
+mod audit;
 mod columns;
 mod fit;
 mod labels;
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+pub use audit::{AuditedPair, LabelAudit, Reason, audit_labels};
 use columns::Columns;
 pub use fit::{TrainedHead, Training};
 pub use reference::Normalizers;

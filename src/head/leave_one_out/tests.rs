@@ -51,7 +51,7 @@ fn influence_is_what_a_refit_without_the_pair_changes() {
     let (features, pairs) = simulated(200, &[0.9, -0.6, 0.3], 4);
     let fitted = fit(&features, &pairs, &FitSettings::with_l2(1.0)).expect("convex");
     let direction = fitted.posterior.standardiser.difference(features.row(7), features.row(12));
-    let found = influence(&features, &pairs, &fitted, &[direction]).expect("finite");
+    let found = Influence::new(&fitted, &[direction]).changes(&features, &pairs).expect("finite");
     for index in (0..200).step_by(17) {
         let rest: Vec<Comparison> = (0..200).filter(|&other| other != index).map(|other| pairs[other]).collect();
         let refitted = fit(&features, &rest, &FitSettings::with_l2(1.0)).expect("convex");
