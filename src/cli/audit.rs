@@ -51,11 +51,7 @@ fn show(audit: &LabelAudit, pair: &AuditedPair, ui: &Ui) -> Result<()> {
     let (label, chosen, rejected) = texts(audit, pair);
     let effect = if pair.influence < 0.0 { "does harm" } else { "helps" };
     ui.data("")?;
-    ui.data(&format!(
-        "  credibility {:5.1}%  {}",
-        100.0 * pair.credibility,
-        pair.reason().words()
-    ))?;
+    ui.data(&format!("  credibility {:5.1}%  {}", 100.0 * pair.credibility, pair.reason().words()))?;
     ui.data(&format!(
         "  {effect}: without it the held-out log-loss would change by {:+.1e}; labelled by {}",
         pair.influence,

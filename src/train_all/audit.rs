@@ -111,7 +111,8 @@ pub fn audit_labels(config: &Config, name: &str, threads: usize, progress: &dyn 
 
 fn unknown(config: &Config, name: &str) -> Error {
     let names: Vec<&str> = config.objectives.iter().map(|objective| objective.name.as_str()).collect();
-    let fault = Fault::new("OBJECTIVE", format!("the config has no objective {}", quote(name))).accepts(names.join(", "));
+    let fault =
+        Fault::new("OBJECTIVE", format!("the config has no objective {}", quote(name))).accepts(names.join(", "));
     Error::Usage(vec![match did_you_mean(name, &names) {
         Some(near) => fault.help(format!("did you mean {near}?")),
         None => fault,
@@ -137,11 +138,9 @@ fn audit(
         [Split::Calibration, Split::Test].iter().flat_map(|split| comparisons(&pairs.pairs, *split)).collect();
     let temperature = temperature(columns, &fitted, &comparisons(&pairs.pairs, Split::Calibration))?;
     let effects = effects(columns, &training, &fitted, (&held_out, temperature))?;
-    let audited = |((pair, comparison), (seen, (influence, accuracy_change)))| audited_pair(
-        (pair, comparison),
-        (seen, temperature),
-        (influence, accuracy_change),
-    );
+    let audited = |((pair, comparison), (seen, (influence, accuracy_change)))| {
+        audited_pair((pair, comparison), (seen, temperature), (influence, accuracy_change))
+    };
     let rows = places.into_iter().zip(&training).zip(seen.iter().zip(effects));
     let mut audited: Vec<AuditedPair> = rows.map(audited).collect();
     let losses = training.iter().zip(&audited).map(|(comparison, pair)| loss(comparison, pair.held_out));
@@ -183,7 +182,8 @@ fn effects(
 ) -> Result<Vec<(f64, f64)>> {
     let features = columns.pooled();
     let standardiser = &fitted.posterior.standardiser;
-    let difference = |pair: &Comparison| standardiser.difference(features.row(pair.chosen), features.row(pair.rejected));
+    let difference =
+        |pair: &Comparison| standardiser.difference(features.row(pair.chosen), features.row(pair.rejected));
     let directions: Vec<Vec<f64>> = held_out.iter().map(difference).collect();
     let score = |row: usize| fitted.head.score(features.row(row));
     let before: Vec<f64> = held_out.iter().map(|pair| score(pair.chosen) - score(pair.rejected)).collect();

@@ -339,11 +339,15 @@ fn reference_entry(config: &Config, head: &TrainedHead) -> ReferenceEntry {
     ReferenceEntry { source, responses, mean, deviation, quantiles }
 }
 
-/// Evenly spaced items with their ids and scores.
+/// Evenly spaced items of `count`.
+fn golden_items(count: usize) -> impl Iterator<Item = usize> {
+    let examples = GOLDEN_EXAMPLES.min(count);
+    (0..examples).map(move |index| index * count / examples)
+}
+
+/// The golden items with their ids and scores.
 fn golden(backbone: &Backbone, dataset: &Dataset, trained: &Trained) -> Result<Vec<Golden>> {
-    let count = dataset.items.len();
-    let chosen = (0..GOLDEN_EXAMPLES.min(count)).map(|index| index * count / GOLDEN_EXAMPLES.min(count));
-    chosen
+    golden_items(dataset.items.len())
         .map(|index| {
             let item = &dataset.items[index];
             let encoded = backbone.encode(&backbone.render(&item.prompt, &item.response)?)?;
