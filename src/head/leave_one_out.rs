@@ -40,8 +40,10 @@ struct Row {
     difference: Vec<f64>,
     fitted: f64,
     terms: Terms,
-    group: u64,
 }
+
+/// Pairs whose differences are held at a time.
+const BLOCK_ROWS: usize = 4096;
 
 /// For every comparison its difference of scores had it, or its group, been left out; in the order of `comparisons`,
 /// which must be those that `fit` was trained on.
@@ -54,28 +56,28 @@ pub fn leave_one_out(
     fit: &Fit,
     leave_out: LeaveOut,
 ) -> Result<Vec<HeldOutPair>> {
-    let rows = rows(features, comparisons, fit)?;
     let mut groups: BTreeMap<(u64, usize), Vec<usize>> = BTreeMap::new();
-    for (index, row) in rows.iter().enumerate() {
+    for (index, comparison) in comparisons.iter().enumerate() {
         let alone = if leave_out == LeaveOut::Pair { index } else { 0 };
-        groups.entry((row.group, alone)).or_default().push(index);
+        groups.entry((comparison.group, alone)).or_default().push(index);
     }
     let groups: Vec<Vec<usize>> = groups.into_values().collect();
-    let moved: Vec<Vec<(usize, f64)>> = groups
+    let moved: Vec<Vec<(usize, HeldOutPair)>> = groups
         .par_iter()
         .map(|members| {
-            let group: Vec<&Row> = members.iter().map(|&index| &rows[index]).collect();
-            let (quadratic, pull) = pull(&fit.posterior.precision, &group);
-            let change = quadratic.chunks_exact(group.len()).map(|row| dot(row, &pull));
-            members.iter().copied().zip(change).collect()
+            let group: Vec<Comparison> = members.iter().map(|&index| comparisons[index]).collect();
+            let rows = rows(features, &group, fit)?;
+            let (quadratic, pull) = pull(&fit.posterior.precision, &rows);
+            let pair = |(row, influence): (&Row, &[f64])| HeldOutPair {
+                fitted: row.fitted,
+                held_out: row.fitted + dot(influence, &pull),
+            };
+            Ok(members.iter().copied().zip(rows.iter().zip(quadratic.chunks_exact(rows.len())).map(pair)).collect())
         })
-        .collect();
-    let mut pairs: Vec<HeldOutPair> =
-        rows.iter().map(|row| HeldOutPair { fitted: row.fitted, held_out: row.fitted }).collect();
-    for (index, change) in moved.into_iter().flatten() {
-        pairs[index].held_out += change;
-    }
-    Ok(pairs)
+        .collect::<Result<_>>()?;
+    let mut pairs: Vec<(usize, HeldOutPair)> = moved.into_iter().flatten().collect();
+    pairs.sort_unstable_by_key(|&(index, _)| index);
+    Ok(pairs.into_iter().map(|(_, pair)| pair).collect())
 }
 
 /// How the scores of some texts or pairs would move if each comparison were left out: the change of w·vⱼ for every
@@ -89,17 +91,17 @@ pub fn influence(
     fit: &Fit,
     directions: &[Vec<f64>],
 ) -> Result<Vec<f64>> {
-    let rows = rows(features, comparisons, fit)?;
     let precision = &fit.posterior.precision;
     let solved: Vec<f64> =
         directions.par_iter().map(|direction| precision.solve(direction)).collect::<Vec<_>>().concat();
-    let pulls: Vec<f64> = rows.par_iter().map(|row| pull(precision, &[row]).1[0]).collect();
     let width = features.width();
-    let mut changes = Vec::with_capacity(rows.len() * directions.len());
-    for (rows, pulls) in rows.chunks(4096).zip(pulls.chunks(4096)) {
+    let mut changes = Vec::with_capacity(comparisons.len() * directions.len());
+    for comparisons in comparisons.chunks(BLOCK_ROWS) {
+        let rows = rows(features, comparisons, fit)?;
+        let pulls: Vec<f64> = rows.par_iter().map(|row| pull(precision, std::slice::from_ref(row)).1[0]).collect();
         let scaled: Vec<f64> = rows
             .iter()
-            .zip(pulls)
+            .zip(&pulls)
             .flat_map(|(row, pull)| row.difference.iter().map(move |value| pull * value))
             .collect();
         let product = outer_product(&scaled, &solved, width).map_err(|error| {
@@ -124,13 +126,13 @@ fn rows(features: &dyn FeatureRows, comparisons: &[Comparison], fit: &Fit) -> Re
         let preference = fit.smoothed(comparison.preference);
         let terms = likelihood.terms(fitted - comparison.margin, tie, preference);
         let (slope, curvature) = (comparison.weight * terms.slope, comparison.weight * terms.curvature);
-        rows.push(Row { difference, fitted, terms: Terms { slope, curvature, ..terms }, group: comparison.group });
+        rows.push(Row { difference, fitted, terms: Terms { slope, curvature, ..terms } });
     }
     Ok(rows)
 }
 
 /// Q, row-major, and u of a group.
-fn pull(precision: &Factor, group: &[&Row]) -> (Vec<f64>, Vec<f64>) {
+fn pull(precision: &Factor, group: &[Row]) -> (Vec<f64>, Vec<f64>) {
     let count = group.len();
     let mut quadratic = vec![0f64; count * count];
     match precision {
