@@ -53,7 +53,6 @@ struct Row {
     difference: Vec<f64>,
     fitted: f64,
     terms: Terms,
-    group: u64,
 }
 
 /// For every comparison its difference of scores had it, or its group, been left out; in the order of `comparisons`,
@@ -67,26 +66,27 @@ pub fn leave_one_out(
     fit: &Fit,
     leave_out: LeaveOut,
 ) -> Result<Vec<HeldOutPair>> {
-    let rows = rows(features, comparisons, fit)?;
     let mut groups: BTreeMap<(u64, usize), Vec<usize>> = BTreeMap::new();
-    for (index, row) in rows.iter().enumerate() {
+    for (index, comparison) in comparisons.iter().enumerate() {
         let alone = if leave_out == LeaveOut::Pair { index } else { 0 };
-        groups.entry((row.group, alone)).or_default().push(index);
+        groups.entry((comparison.group, alone)).or_default().push(index);
     }
     let groups: Vec<Vec<usize>> = groups.into_values().collect();
-    let mut seen: Vec<(usize, HeldOutPair)> = groups
+    let seen: Vec<Vec<(usize, HeldOutPair)>> = groups
         .par_iter()
-        .flat_map_iter(|members| {
-            let group: Vec<&Row> = members.iter().map(|&index| &rows[index]).collect();
-            members.iter().copied().zip(without(&fit.posterior.precision, &group)).collect::<Vec<_>>()
+        .map(|members| {
+            let group: Vec<Comparison> = members.iter().map(|&index| comparisons[index]).collect();
+            let rows = rows(features, &group, fit)?;
+            Ok(members.iter().copied().zip(without(&fit.posterior.precision, &rows)).collect())
         })
-        .collect();
-    seen.sort_by_key(|(index, _)| *index);
+        .collect::<Result<_>>()?;
+    let mut seen: Vec<(usize, HeldOutPair)> = seen.into_iter().flatten().collect();
+    seen.sort_unstable_by_key(|(index, _)| *index);
     Ok(seen.into_iter().map(|(_, pair)| pair).collect())
 }
 
 /// The pairs of a group as a head sees them that has seen none of them.
-fn without(precision: &Factor, group: &[&Row]) -> Vec<HeldOutPair> {
+fn without(precision: &Factor, group: &[Row]) -> Vec<HeldOutPair> {
     let count = group.len();
     let quadratic = quadratic(precision, group);
     // (I − WQ) once for the pull of the slopes, and for every column of the variance Q (I − WQ)⁻¹.
@@ -99,7 +99,7 @@ fn without(precision: &Factor, group: &[&Row]) -> Vec<HeldOutPair> {
     let along = |row: usize, column: usize| -> f64 {
         (0..count).map(|inner| quadratic[row * count + inner] * right[inner * (count + 1) + column]).sum()
     };
-    let pair = |(index, row): (usize, &&Row)| HeldOutPair {
+    let pair = |(index, row): (usize, &Row)| HeldOutPair {
         fitted: row.fitted,
         held_out: row.fitted + along(index, 0),
         held_out_error: along(index, index + 1).max(0.0).sqrt(),
@@ -160,13 +160,13 @@ fn rows(features: &dyn FeatureRows, comparisons: &[Comparison], fit: &Fit) -> Re
         let preference = fit.smoothed(comparison.preference);
         let terms = likelihood.terms(fitted - comparison.margin, tie, preference);
         let (slope, curvature) = (comparison.weight * terms.slope, comparison.weight * terms.curvature);
-        rows.push(Row { difference, fitted, terms: Terms { slope, curvature, ..terms }, group: comparison.group });
+        rows.push(Row { difference, fitted, terms: Terms { slope, curvature, ..terms } });
     }
     Ok(rows)
 }
 
 /// Q of a group, row-major.
-fn quadratic(precision: &Factor, group: &[&Row]) -> Vec<f64> {
+fn quadratic(precision: &Factor, group: &[Row]) -> Vec<f64> {
     let count = group.len();
     let mut quadratic = vec![0f64; count * count];
     match precision {
@@ -192,7 +192,7 @@ fn quadratic(precision: &Factor, group: &[&Row]) -> Vec<f64> {
 }
 
 /// I − WQ.
-fn system(quadratic: &[f64], group: &[&Row]) -> Vec<f64> {
+fn system(quadratic: &[f64], group: &[Row]) -> Vec<f64> {
     let count = group.len();
     let entry = |index: usize| {
         let unit = f64::from(u8::from(index / count == index % count));

@@ -111,7 +111,8 @@ pub struct FitSettings {
     pub controls: Vec<Control>,
     /// Which way the optimum is reached.
     pub solver: Solver,
-    /// Differences are kept in memory up to this many bytes and made anew on every pass beyond.
+    /// Differences are kept in memory up to this many bytes and made anew on every pass beyond. Whole rankings of
+    /// Plackett–Luce are always kept.
     pub memory: usize,
 }
 
