@@ -7,6 +7,7 @@ mod centring;
 mod control;
 mod cross_validation;
 mod factor;
+mod label_noise;
 mod lbfgs;
 mod leave_one_out;
 mod likelihood;
@@ -23,6 +24,7 @@ mod standardise;
 
 pub use control::{Control, ControlMode, pair_rank_correlation, signed_ranks};
 pub use factor::{DenseFactor, Factor};
+pub use label_noise::doubt_labels;
 pub use leave_one_out::{HeldOutPair, Influence, LeaveOut, leave_one_out};
 pub use mlp::{MlpFit, MlpHead, MlpSettings, Stopped, fit_mlp};
 pub use novelty::TrainingDistribution;

@@ -1,5 +1,5 @@
-//! Which labels are probably wrong, and which pairs move the head most: every training pair seen by a head that was not
-//! trained on its prompt, without refitting.
+//! Which labels are probably wrong, and which pairs move the head most: every training pair as a head sees it that was
+//! not trained on its label.
 
 use rayon::prelude::*;
 
@@ -11,8 +11,8 @@ use crate::calibrate::fit_temperature;
 use crate::config::{Config, HeadKind, ObjectiveConfig};
 use crate::data::{Dataset, ObjectivePairs, Split};
 use crate::error::{Error, Fault, Result, did_you_mean, quote};
-use crate::head::{Comparison, Fit, FitSettings, HeldOutPair, Influence, LeaveOut, fit, leave_one_out};
-use crate::logistic::{log_sigmoid, sigmoid};
+use crate::head::{Comparison, Fit, FitSettings, Influence, LeaveOut, doubt_labels, fit, leave_one_out};
+use crate::logistic::log_sigmoid;
 use crate::progress::Progress;
 
 /// Training pairs whose influence is computed together.
@@ -28,20 +28,20 @@ pub struct LabelAudit {
     pub objective: usize,
     /// Every training pair, the least credible label first.
     pub pairs: Vec<AuditedPair>,
-    /// Mean log-loss of the labels as leaving each prompt out predicts them.
+    /// Mean log-loss of the labels, each as a head predicts it that was not trained on its prompt.
     pub leave_one_out_log_loss: f64,
     /// Held-out pairs (calibration and test) on which influence was measured.
     pub held_out: usize,
 }
 
-/// A training pair, as a head sees it that was not trained on its prompt.
+/// A training pair, as a head sees it that was not trained on its label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AuditedPair {
     /// Its place among the objective's pairs.
     pub pair: usize,
     /// By how much the chosen answer leads for the head that was trained on it, in log-odds.
     pub fitted: f64,
-    /// The same for a head that was not trained on its prompt.
+    /// The same for a head that was not, and that doubts the other labels too.
     pub held_out: f64,
     /// The probability that this head gives the label: of a tie or a share of labelers, of their verdict.
     pub credibility: f64,
@@ -133,31 +133,29 @@ fn audit(
     let training = comparisons(&pairs.pairs, Split::Train);
     let places: Vec<usize> = (0..pairs.pairs.len()).filter(|&pair| pairs.pairs[pair].split == Split::Train).collect();
     let fitted = fit(columns.pooled(), &training, &settings)?;
-    let seen = leave_one_out(columns.pooled(), &training, &fitted, LeaveOut::Group)?;
+    let by_prompt = leave_one_out(columns.pooled(), &training, &fitted, LeaveOut::Group)?;
+    let doubted = doubt_labels(columns.pooled(), &training, &fitted, &settings)?;
     let held_out: Vec<Comparison> =
         [Split::Calibration, Split::Test].iter().flat_map(|split| comparisons(&pairs.pairs, *split)).collect();
     let temperature = temperature(columns, &fitted, &comparisons(&pairs.pairs, Split::Calibration))?;
     let effects = effects(columns, &training, &fitted, (&held_out, temperature))?;
-    let audited = |((pair, comparison), (seen, (influence, accuracy_change)))| {
-        audited_pair((pair, comparison), (seen, temperature), (influence, accuracy_change))
-    };
-    let rows = places.into_iter().zip(&training).zip(seen.iter().zip(effects));
-    let mut audited: Vec<AuditedPair> = rows.map(audited).collect();
-    let losses = training.iter().zip(&audited).map(|(comparison, pair)| loss(comparison, pair.held_out));
+    let losses = training.iter().zip(&by_prompt).map(|(pair, seen)| loss(pair, seen.held_out / temperature));
     let log_loss = losses.sum::<f64>() / training.len().max(1) as f64;
+    let mut audited = Vec::with_capacity(training.len());
+    for (row, (pair, comparison)) in places.into_iter().zip(&training).enumerate() {
+        let chance = doubted[row].probability(temperature);
+        let p = comparison.preference;
+        audited.push(AuditedPair {
+            pair,
+            fitted: by_prompt[row].fitted / temperature,
+            held_out: doubted[row].held_out / temperature,
+            credibility: p * chance + (1.0 - p) * (1.0 - chance),
+            influence: effects[row].0,
+            accuracy_change: effects[row].1,
+        });
+    }
     audited.sort_by(|left, right| left.credibility.total_cmp(&right.credibility).then(left.pair.cmp(&right.pair)));
     Ok((audited, log_loss, held_out.len()))
-}
-
-fn audited_pair(
-    (pair, comparison): (usize, &Comparison),
-    (seen, temperature): (&HeldOutPair, f64),
-    (influence, accuracy_change): (f64, f64),
-) -> AuditedPair {
-    let (fitted, held_out) = (seen.fitted / temperature, seen.held_out / temperature);
-    let p = comparison.preference;
-    let credibility = p * sigmoid(held_out) + (1.0 - p) * sigmoid(-held_out);
-    AuditedPair { pair, fitted, held_out, credibility, influence, accuracy_change }
 }
 
 /// The log-loss of a label at a calibrated difference of scores.
