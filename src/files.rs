@@ -4,6 +4,7 @@
 //! a kill leaves at most a `.tmp-*` file behind, which no reader looks at.
 
 mod growing;
+mod scratch;
 mod stream;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Fault, Result};
 pub use growing::{Growing, Lock, grow, link_or_copy, lock, rename};
+pub use scratch::Scratch;
 pub use stream::Stream;
 
 /// A blake3 digest (32 bytes); shown as 64 hexadecimal digits.

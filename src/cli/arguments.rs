@@ -72,6 +72,8 @@ pub enum Command {
     Export(ExportOptions),
     /// Learn the weights of the combined score from holistic pairs, or see what other weights would do
     Weights(WeightsOptions),
+    /// Find labels that are probably wrong, and the pairs that move a head most
+    Audit(AuditOptions),
     /// List or verify a registry
     Registry(RegistryOptions),
     /// Print the JSON schema of a config file, for editors
@@ -264,6 +266,39 @@ fn steps(text: &str) -> Result<usize, String> {
     let steps = (1.0 / step).round();
     let whole = (1.0..=1000.0).contains(&steps) && (steps * step - 1.0).abs() < 1e-3;
     if whole { Ok(steps as usize) } else { Err(accepted.to_owned()) }
+}
+
+/// Options of `audit`.
+#[derive(Args, Debug)]
+pub struct AuditOptions {
+    /// What to look at.
+    #[command(subcommand)]
+    pub action: AuditAction,
+}
+
+/// What `audit` can do.
+#[derive(Debug, Subcommand)]
+pub enum AuditAction {
+    /// List the training pairs whose label a head that has not seen them finds least credible, and the most influential
+    #[command(after_help = "Examples:\n  ensemble audit labels safety --config configs/quickstart.yaml\n  \
+        ensemble audit labels safety --config configs/quickstart.yaml --top 500 --json > suspects.jsonl")]
+    Labels(AuditLabelsOptions),
+}
+
+/// Options of `audit labels`.
+#[derive(Args, Debug)]
+pub struct AuditLabelsOptions {
+    /// The objective's name
+    pub objective: String,
+    /// The run's YAML file
+    #[arg(long)]
+    pub config: PathBuf,
+    /// Override a config key, checked like the file: --set backbone.max_tokens=128
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// How many pairs each list has
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = whole_number)]
+    pub top: usize,
 }
 
 /// Options of `registry`.

@@ -3,6 +3,7 @@
 //! May use every other module; no other module may use this one.
 
 mod arguments;
+mod audit;
 mod completions;
 mod doctor;
 mod export;
@@ -58,6 +59,7 @@ fn dispatch(arguments: &Arguments, ui: &Ui) -> Result<u8> {
         Command::Export(options) => export::run(options, ui),
         Command::Weights(options) => weights::run(options, threads, ui),
         Command::Registry(options) => registry::run(options, ui),
+        Command::Audit(options) => audit::run(options, threads, ui),
         Command::Schema(options) => schema::run(options, ui),
         Command::Completions(options) => completions::run(options, Arguments::command(), ui),
     }

@@ -5,10 +5,12 @@
 
 mod bag_of_words;
 mod extract;
+mod feature_file;
 mod store;
 
 pub use bag_of_words::bag_of_words;
 pub use extract::{Counts, Extractor, count_cached, embed};
+pub use feature_file::FeatureFile;
 pub use store::{Row, Store};
 
 use crate::error::Result;
@@ -26,6 +28,15 @@ pub trait FeatureRows: Sync {
     /// # Errors
     /// What reading it from disk reports.
     fn copy_row(&self, index: usize, into: &mut [f32]) -> Result<()>;
+
+    /// Copies the rows `indices`, in their order, into `into`, `(indices, width)`.
+    ///
+    /// # Errors
+    /// As [`FeatureRows::copy_row`].
+    fn copy_rows(&self, indices: &[usize], into: &mut [f32]) -> Result<()> {
+        let mut rows = indices.iter().zip(into.chunks_exact_mut(self.width().max(1)));
+        rows.try_for_each(|(index, row)| self.copy_row(*index, row))
+    }
 }
 
 impl FeatureRows for Features {

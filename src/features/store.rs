@@ -3,7 +3,7 @@
 //! A shard's file name carries the digest of its bytes, so a damaged shard is noticed, left aside and its rows are
 //! computed again. Rows are never edited; several runs and machines can fill one folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -47,26 +47,40 @@ impl Store {
         &self.folder
     }
 
+    /// Numbers in each vector.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Hands the rows of each shard to `take`, shard by shard in the order of their names, and gives how many shards were
+    /// damaged and left aside. At most one shard is in memory. A key that two runs stored comes once for each of them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder or a shard cannot be read at all; what `take` reports.
+    pub fn visit(&self, mut take: impl FnMut(Vec<Row>) -> Result<()>) -> Result<usize> {
+        let mut damaged = 0;
+        for path in files::list(&self.folder)? {
+            let bytes = files::read(&path, "a feature shard")?;
+            let whole = path.file_name().and_then(|name| name.to_str()) == Some(&shard_name(&bytes));
+            match whole.then(|| self.parse(bytes)) {
+                Some(Ok(rows)) => take(rows)?,
+                Some(Err(_)) | None => damaged += 1,
+            }
+        }
+        Ok(damaged)
+    }
+
     /// Which of `wanted` are stored, with their rows, and how many shards were damaged and left aside.
     ///
     /// # Errors
-    /// [`Error::Io`] when the folder or a shard cannot be read at all.
+    /// As [`Store::visit`].
     pub fn fetch(&self, wanted: &[Digest]) -> Result<(BTreeMap<Digest, Row>, usize)> {
-        let wanted: std::collections::BTreeSet<&Digest> = wanted.iter().collect();
-        let (mut found, mut damaged) = (BTreeMap::new(), 0);
-        for path in files::list(&self.folder)? {
-            let bytes = files::read(&path, "a feature shard")?;
-            if path.file_name().and_then(|name| name.to_str()) != Some(&shard_name(&bytes)) {
-                damaged += 1;
-                continue;
-            }
-            match self.parse(bytes) {
-                Ok(rows) => {
-                    found.extend(rows.into_iter().filter(|row| wanted.contains(&row.key)).map(|row| (row.key, row)));
-                }
-                Err(_) => damaged += 1,
-            }
-        }
+        let wanted: BTreeSet<&Digest> = wanted.iter().collect();
+        let mut found = BTreeMap::new();
+        let damaged = self.visit(|rows| {
+            found.extend(rows.into_iter().filter(|row| wanted.contains(&row.key)).map(|row| (row.key, row)));
+            Ok(())
+        })?;
         Ok((found, damaged))
     }
 

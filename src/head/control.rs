@@ -4,6 +4,9 @@
 //! rank of gᵢ, in −1..1. The direction a = Σ sᵢdᵢ / Σ sᵢ² is how the features move with the probe's rank, so w·a is the
 //! slope of the score's differences on it. A constraint keeps w·a = 0: the head is fitted in the features without a. A
 //! penalty adds ½ · strength · Σcᵢ · (w·a)². No label is used, so held-out texts may be among the pairs.
+//!
+//! That makes the score's differences zero on average along the probe's ranks, not their own ranks. A constrained head is
+//! therefore fitted again with dᵢ weighed by rankᵢ/(w·dᵢ) of the fit before, until the rank correlation itself is zero.
 
 use super::linear_algebra::{add_scaled, dot, norm};
 use super::standardise::Standardiser;
@@ -40,15 +43,18 @@ const NO_DIRECTION: f64 = 1e-9;
 ///
 /// # Errors
 /// What reading a row reports.
+///
+/// `weights` are those of the fit before on standardised features; `None` for the first.
 pub(super) fn forbidden(
     features: &dyn FeatureRows,
     standardiser: &Standardiser,
     controls: &[Control],
+    weights: Option<&[f64]>,
 ) -> Result<Vec<Vec<f64>>> {
     let mut found: Vec<Vec<f64>> = Vec::new();
     for control in controls.iter().filter(|control| control.mode == ControlMode::Constraint) {
         for pairs in &control.pairs {
-            let mut direction = direction(features, standardiser, &control.values, pairs)?;
+            let mut direction = direction(features, standardiser, (&control.values, pairs), weights)?;
             let length = norm(&direction);
             // Twice, because the first pass leaves rounding noise of the size of what it took out.
             for known in found.iter().chain(&found) {
@@ -80,7 +86,7 @@ pub(super) fn add_penalties(
         let ControlMode::Penalty { strength } = control.mode else { continue };
         quadratic.resize(width * width, 0.0);
         for pairs in &control.pairs {
-            let direction = direction(features, standardiser, &control.values, pairs)?;
+            let direction = direction(features, standardiser, (&control.values, pairs), None)?;
             for (row, value) in quadratic.chunks_exact_mut(width).zip(&direction) {
                 add_scaled(row, strength * weight * value, &direction);
             }
@@ -89,17 +95,63 @@ pub(super) fn add_penalties(
     Ok(())
 }
 
-/// a = Σ sᵢdᵢ / Σ sᵢ²; zero when the probe never differs.
+/// The largest rank correlation that a constraint leaves on one of its sets, for scores with these weights on standardised
+/// features; 0 without a constraint.
+///
+/// # Errors
+/// What reading a row reports.
+pub(super) fn largest_correlation(
+    features: &dyn FeatureRows,
+    standardiser: &Standardiser,
+    controls: &[Control],
+    weights: &[f64],
+) -> Result<f64> {
+    let mut largest = 0f64;
+    for control in controls.iter().filter(|control| control.mode == ControlMode::Constraint) {
+        for pairs in &control.pairs {
+            let scores = score_differences(features, standardiser, pairs, weights)?;
+            let probe: Vec<f64> = pairs.iter().map(|&(a, b)| control.values[a] - control.values[b]).collect();
+            largest = largest.max(pair_rank_correlation(&scores, &probe).unwrap_or(0.0).abs());
+        }
+    }
+    Ok(largest)
+}
+
+/// w·dᵢ of each pair.
+fn score_differences(
+    features: &dyn FeatureRows,
+    standardiser: &Standardiser,
+    pairs: &[(usize, usize)],
+    weights: &[f64],
+) -> Result<Vec<f64>> {
+    let (mut left, mut right) = (vec![0f32; features.width()], vec![0f32; features.width()]);
+    let mut differences = Vec::with_capacity(pairs.len());
+    for &(first, second) in pairs {
+        features.copy_row(first, &mut left)?;
+        features.copy_row(second, &mut right)?;
+        differences.push(dot(weights, &standardiser.difference(&left, &right)));
+    }
+    Ok(differences)
+}
+
+/// a = Σ κᵢsᵢdᵢ / Σ sᵢ²; zero when the probe never differs. κᵢ is 1, or, after a fit, its rankᵢ/(w·dᵢ) over their mean.
 fn direction(
     features: &dyn FeatureRows,
     standardiser: &Standardiser,
-    values: &[f64],
-    pairs: &[(usize, usize)],
+    (values, pairs): (&[f64], &[(usize, usize)]),
+    weights: Option<&[f64]>,
 ) -> Result<Vec<f64>> {
     let width = features.width();
     let differences: Vec<f64> = pairs.iter().map(|&(left, right)| values[left] - values[right]).collect();
-    let ranks = signed_ranks(&differences);
+    let mut ranks = signed_ranks(&differences);
     let squares: f64 = ranks.iter().map(|rank| rank * rank).sum();
+    if let Some(weights) = weights {
+        let scores = score_differences(features, standardiser, pairs, weights)?;
+        let ratio = |(rank, score): (f64, &f64)| if *score == 0.0 { 0.0 } else { rank / score };
+        let ratios: Vec<f64> = signed_ranks(&scores).into_iter().zip(&scores).map(ratio).collect();
+        let mean = ratios.iter().sum::<f64>() / ratios.len().max(1) as f64;
+        ranks.iter_mut().zip(&ratios).for_each(|(rank, ratio)| *rank *= ratio / mean.max(f64::MIN_POSITIVE));
+    }
     let mut direction = vec![0f64; width];
     let (mut left, mut right) = (vec![0f32; width], vec![0f32; width]);
     for (&(first, second), rank) in pairs.iter().zip(&ranks).filter(|(_, rank)| **rank != 0.0) {

@@ -61,9 +61,10 @@ pub(super) fn minimise_from(
     parameters: Vec<f64>,
     tolerance: f64,
 ) -> Result<Solution> {
-    let start = norm(&problem.loss_and_gradient(&problem.start())?.1);
+    let first = Point::at(problem, problem.start())?;
+    let start = norm(&first.gradient);
     let target = (tolerance * start).max(NOISE * problem.total_weight());
-    let mut point = Point::at(problem, parameters)?;
+    let mut point = if parameters == first.parameters { first } else { Point::at(problem, parameters)? };
     let mut memory: VecDeque<Update> = VecDeque::new();
     let mut iterations = 0;
     while norm(&point.gradient) > target && iterations < MOST_ITERATIONS {

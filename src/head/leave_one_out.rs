@@ -11,11 +11,12 @@ use rayon::prelude::*;
 
 use super::factor::Factor;
 use super::likelihood::{Likelihood, Terms};
-use super::linear_algebra::dot;
+use super::linear_algebra::{add_scaled, dot};
 use super::problem::outer_product;
 use super::{Comparison, Fit};
 use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
+use crate::logistic::sigmoid;
 
 /// What is left out at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,18 @@ pub struct HeldOutPair {
     pub fitted: f64,
     /// The same without the pair or its group.
     pub held_out: f64,
+    /// Standard error of that difference.
+    pub held_out_error: f64,
+}
+
+impl HeldOutPair {
+    /// The probability that the label favours the chosen answer, for a head that has not seen the pair or its group, at
+    /// the given temperature: what the head does not know draws it towards ½ (MacKay 1992, Neural Computation 4:
+    /// σ(z / √(1 + π s²/8)) for a normal z with standard error s).
+    pub fn probability(&self, temperature: f64) -> f64 {
+        let (z, error) = (self.held_out / temperature, self.held_out_error / temperature);
+        sigmoid(z / (1.0 + std::f64::consts::PI * error * error / 8.0).sqrt())
+    }
 }
 
 /// A pair's difference with what the likelihood says of it.
@@ -40,7 +53,6 @@ struct Row {
     difference: Vec<f64>,
     fitted: f64,
     terms: Terms,
-    group: u64,
 }
 
 /// For every comparison its difference of scores had it, or its group, been left out; in the order of `comparisons`,
@@ -54,60 +66,84 @@ pub fn leave_one_out(
     fit: &Fit,
     leave_out: LeaveOut,
 ) -> Result<Vec<HeldOutPair>> {
-    let rows = rows(features, comparisons, fit)?;
     let mut groups: BTreeMap<(u64, usize), Vec<usize>> = BTreeMap::new();
-    for (index, row) in rows.iter().enumerate() {
+    for (index, comparison) in comparisons.iter().enumerate() {
         let alone = if leave_out == LeaveOut::Pair { index } else { 0 };
-        groups.entry((row.group, alone)).or_default().push(index);
+        groups.entry((comparison.group, alone)).or_default().push(index);
     }
     let groups: Vec<Vec<usize>> = groups.into_values().collect();
-    let moved: Vec<Vec<(usize, f64)>> = groups
+    let seen: Vec<Vec<(usize, HeldOutPair)>> = groups
         .par_iter()
         .map(|members| {
-            let group: Vec<&Row> = members.iter().map(|&index| &rows[index]).collect();
-            let (quadratic, pull) = pull(&fit.posterior.precision, &group);
-            let change = quadratic.chunks_exact(group.len()).map(|row| dot(row, &pull));
-            members.iter().copied().zip(change).collect()
+            let group: Vec<Comparison> = members.iter().map(|&index| comparisons[index]).collect();
+            let rows = rows(features, &group, fit)?;
+            Ok(members.iter().copied().zip(without(&fit.posterior.precision, &rows)).collect())
         })
-        .collect();
-    let mut pairs: Vec<HeldOutPair> =
-        rows.iter().map(|row| HeldOutPair { fitted: row.fitted, held_out: row.fitted }).collect();
-    for (index, change) in moved.into_iter().flatten() {
-        pairs[index].held_out += change;
-    }
-    Ok(pairs)
+        .collect::<Result<_>>()?;
+    let mut seen: Vec<(usize, HeldOutPair)> = seen.into_iter().flatten().collect();
+    seen.sort_unstable_by_key(|(index, _)| *index);
+    Ok(seen.into_iter().map(|(_, pair)| pair).collect())
 }
 
-/// How the scores of some texts or pairs would move if each comparison were left out: the change of w·vⱼ for every
-/// comparison (rows) and every standardised direction vⱼ (columns), row-major.
-///
-/// # Errors
-/// [`Error::Numeric`] when candle's matrix product fails; what reading a row reports.
-pub fn influence(
-    features: &dyn FeatureRows,
-    comparisons: &[Comparison],
-    fit: &Fit,
-    directions: &[Vec<f64>],
-) -> Result<Vec<f64>> {
-    let rows = rows(features, comparisons, fit)?;
-    let precision = &fit.posterior.precision;
-    let solved: Vec<f64> =
-        directions.par_iter().map(|direction| precision.solve(direction)).collect::<Vec<_>>().concat();
-    let pulls: Vec<f64> = rows.par_iter().map(|row| pull(precision, &[row]).1[0]).collect();
-    let width = features.width();
-    let mut changes = Vec::with_capacity(rows.len() * directions.len());
-    for (rows, pulls) in rows.chunks(4096).zip(pulls.chunks(4096)) {
+/// The pairs of a group as a head sees them that has seen none of them.
+fn without(precision: &Factor, group: &[Row]) -> Vec<HeldOutPair> {
+    let count = group.len();
+    let quadratic = quadratic(precision, group);
+    // (I − WQ) once for the pull of the slopes, and for every column of the variance Q (I − WQ)⁻¹.
+    let mut right = vec![0f64; count * (count + 1)];
+    for (index, row) in group.iter().enumerate() {
+        right[index * (count + 1)] = row.terms.slope;
+        right[index * (count + 1) + index + 1] = 1.0;
+    }
+    eliminate(&mut system(&quadratic, group), &mut right, count + 1);
+    let along = |row: usize, column: usize| -> f64 {
+        (0..count).map(|inner| quadratic[row * count + inner] * right[inner * (count + 1) + column]).sum()
+    };
+    let pair = |(index, row): (usize, &Row)| HeldOutPair {
+        fitted: row.fitted,
+        held_out: row.fitted + along(index, 0),
+        held_out_error: along(index, index + 1).max(0.0).sqrt(),
+    };
+    group.iter().enumerate().map(pair).collect()
+}
+
+/// How the scores of some texts or pairs would move if a comparison were left out.
+pub struct Influence<'a> {
+    fit: &'a Fit,
+    /// H⁻¹vⱼ, row-major `(directions, width)`.
+    solved: Vec<f64>,
+}
+
+impl<'a> Influence<'a> {
+    /// On w·vⱼ for standardised directions vⱼ, such as the differences of held-out pairs.
+    pub fn new(fit: &'a Fit, directions: &[Vec<f64>]) -> Self {
+        let precision = &fit.posterior.precision;
+        let solved: Vec<Vec<f64>> = directions.par_iter().map(|direction| precision.solve(direction)).collect();
+        Self { fit, solved: solved.concat() }
+    }
+
+    /// The change of every w·vⱼ (columns) when each of `comparisons`, which the fit was trained on, is left out (rows);
+    /// row-major.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] when candle's matrix product fails; what reading a row reports.
+    pub fn changes(&self, features: &dyn FeatureRows, comparisons: &[Comparison]) -> Result<Vec<f64>> {
+        let rows = rows(features, comparisons, self.fit)?;
+        // For one pair (1 − ℓ″q) u = ℓ′.
+        let pull = |row: &Row| {
+            let leverage = self.fit.posterior.precision.inverse_form(&row.difference);
+            row.terms.slope / (1.0 - row.terms.curvature * leverage)
+        };
+        let pulls: Vec<f64> = rows.par_iter().map(pull).collect();
         let scaled: Vec<f64> = rows
             .iter()
-            .zip(pulls)
+            .zip(&pulls)
             .flat_map(|(row, pull)| row.difference.iter().map(move |value| pull * value))
             .collect();
-        let product = outer_product(&scaled, &solved, width).map_err(|error| {
+        outer_product(&scaled, &self.solved, features.width()).map_err(|error| {
             Error::Numeric(vec![Fault::new("head", format!("the influence cannot be computed: {error}"))])
-        })?;
-        changes.extend(product);
+        })
     }
-    Ok(changes)
 }
 
 fn rows(features: &dyn FeatureRows, comparisons: &[Comparison], fit: &Fit) -> Result<Vec<Row>> {
@@ -124,13 +160,13 @@ fn rows(features: &dyn FeatureRows, comparisons: &[Comparison], fit: &Fit) -> Re
         let preference = fit.smoothed(comparison.preference);
         let terms = likelihood.terms(fitted - comparison.margin, tie, preference);
         let (slope, curvature) = (comparison.weight * terms.slope, comparison.weight * terms.curvature);
-        rows.push(Row { difference, fitted, terms: Terms { slope, curvature, ..terms }, group: comparison.group });
+        rows.push(Row { difference, fitted, terms: Terms { slope, curvature, ..terms } });
     }
     Ok(rows)
 }
 
-/// Q, row-major, and u of a group.
-fn pull(precision: &Factor, group: &[&Row]) -> (Vec<f64>, Vec<f64>) {
+/// Q of a group, row-major.
+fn quadratic(precision: &Factor, group: &[Row]) -> Vec<f64> {
     let count = group.len();
     let mut quadratic = vec![0f64; count * count];
     match precision {
@@ -152,40 +188,51 @@ fn pull(precision: &Factor, group: &[&Row]) -> (Vec<f64>, Vec<f64>) {
             }
         }
     }
-    let mut system = vec![0f64; count * count];
-    for (left, row) in group.iter().enumerate() {
-        for right in 0..count {
-            let unit = f64::from(u8::from(left == right));
-            system[left * count + right] = unit - row.terms.curvature * quadratic[left * count + right];
-        }
-    }
-    let mut pull: Vec<f64> = group.iter().map(|row| row.terms.slope).collect();
-    eliminate(&mut system, &mut pull);
-    (quadratic, pull)
+    quadratic
 }
 
-/// Solves a small square system in place by Gaussian elimination with row exchanges.
-fn eliminate(matrix: &mut [f64], right: &mut [f64]) {
-    let count = right.len();
+/// I − WQ.
+fn system(quadratic: &[f64], group: &[Row]) -> Vec<f64> {
+    let count = group.len();
+    let entry = |index: usize| {
+        let unit = f64::from(u8::from(index / count == index % count));
+        unit - group[index / count].terms.curvature * quadratic[index]
+    };
+    (0..count * count).map(entry).collect()
+}
+
+/// Solves a small square system for `columns` right sides in place, by Gaussian elimination with row exchanges.
+fn eliminate(matrix: &mut [f64], right: &mut [f64], columns: usize) {
+    let count = right.len() / columns.max(1);
     for column in 0..count {
         let size = |row: &usize| matrix[row * count + column].abs();
         let pivot = (column..count).max_by(|left, other| size(left).total_cmp(&size(other))).unwrap_or(column);
         if pivot != column {
             (0..count).for_each(|index| matrix.swap(column * count + index, pivot * count + index));
-            right.swap(column, pivot);
+            (0..columns).for_each(|index| right.swap(column * columns + index, pivot * columns + index));
         }
         for row in column + 1..count {
             let factor = matrix[row * count + column] / matrix[column * count + column];
-            let (above, below) = matrix.split_at_mut(row * count);
-            let source = &above[column * count + column..(column + 1) * count];
-            below[column..count].iter_mut().zip(source).for_each(|(target, value)| *target -= factor * value);
-            right[row] -= factor * right[column];
+            if factor != 0.0 {
+                take_row(matrix, count, (row, column), factor);
+                take_row(right, columns, (row, column), factor);
+            }
         }
     }
     for column in (0..count).rev() {
-        let solved = dot(&matrix[column * count + column + 1..(column + 1) * count], &right[column + 1..]);
-        right[column] = (right[column] - solved) / matrix[column * count + column];
+        for below in column + 1..count {
+            let factor = matrix[column * count + below];
+            take_row(right, columns, (column, below), factor);
+        }
+        let pivot = matrix[column * count + column];
+        right[column * columns..(column + 1) * columns].iter_mut().for_each(|value| *value /= pivot);
     }
+}
+
+/// row −= factor · other.
+fn take_row(matrix: &mut [f64], width: usize, (row, other): (usize, usize), factor: f64) {
+    let source = matrix[other * width..(other + 1) * width].to_vec();
+    add_scaled(&mut matrix[row * width..(row + 1) * width], -factor, &source);
 }
 
 #[cfg(test)]

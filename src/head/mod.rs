@@ -23,7 +23,7 @@ mod standardise;
 
 pub use control::{Control, ControlMode, pair_rank_correlation, signed_ranks};
 pub use factor::{DenseFactor, Factor};
-pub use leave_one_out::{HeldOutPair, LeaveOut, influence, leave_one_out};
+pub use leave_one_out::{HeldOutPair, Influence, LeaveOut, leave_one_out};
 pub use mlp::{MlpFit, MlpHead, MlpSettings, Stopped, fit_mlp};
 pub use novelty::TrainingDistribution;
 pub use posterior::{Posterior, last_layer_posterior};
@@ -111,12 +111,17 @@ pub struct FitSettings {
     pub controls: Vec<Control>,
     /// Which way the optimum is reached.
     pub solver: Solver,
-    /// Differences are kept in memory up to this many bytes and made anew on every pass beyond.
+    /// Differences are kept in memory up to this many bytes and made anew on every pass beyond. Whole rankings of
+    /// Plackett–Luce are always kept.
     pub memory: usize,
 }
 
 /// Most bytes of differences kept in memory by default: a million pairs of 256 columns.
 pub const DIFFERENCE_MEMORY: usize = 2 << 30;
+/// Fits after which the directions that a constrained head must not follow are taken as they are.
+const CONTROL_ROUNDS: usize = 6;
+/// A rank correlation this small is none.
+const NO_CORRELATION: f64 = 0.005;
 /// More columns than this are not solved by Newton's method: the Hessian's factor would cost more than it saves.
 const WIDEST_NEWTON: usize = 2048;
 /// L-BFGS goes on until the gradient is this small compared with its start.
@@ -240,12 +245,19 @@ pub fn fit(features: &dyn FeatureRows, comparisons: &[Comparison], settings: &Fi
     let comparisons = ordered(comparisons);
     check_labels(&comparisons, settings.loss)?;
     let mut standardiser = Standardiser::new(features, &comparisons)?;
-    standardiser.forbidden = control::forbidden(features, &standardiser, &settings.controls)?;
-    let (mut problem, middle) = problem(features, &comparisons, &standardiser, settings)?;
+    standardiser.forbidden = control::forbidden(features, &standardiser, &settings.controls, None)?;
     let (l2, l2_path) = match settings.l2 {
         Some(l2) => (l2, Vec::new()),
-        None => choose_l2(&problem, &settings.l2_grid, settings.folds)?,
+        None => {
+            let (problem, _) = problem(features, &comparisons, &standardiser, settings)?;
+            choose_l2(&problem, &settings.l2_grid, settings.folds)?
+        }
     };
+    for _ in 0..CONTROL_ROUNDS {
+        let Some(forbidden) = better_forbidden(features, &comparisons, &standardiser, (settings, l2))? else { break };
+        standardiser.forbidden = forbidden;
+    }
+    let (mut problem, middle) = problem(features, &comparisons, &standardiser, settings)?;
     problem.set_l2(l2);
     let Solution { mut parameters, gradient_norm, iterations } = solve(&problem, settings.solver)?;
     if l2 == 0.0 {
@@ -267,6 +279,27 @@ pub fn fit(features: &dyn FeatureRows, comparisons: &[Comparison], settings: &Fi
         label_smoothing: settings.label_smoothing,
         posterior: Posterior { precision, standardiser },
     })
+}
+
+/// The directions to take out after a look at the ranks of the scores of a fit without the present ones; `None` where
+/// those leave nothing that ranks follow.
+fn better_forbidden(
+    features: &dyn FeatureRows,
+    comparisons: &[Comparison],
+    standardiser: &Standardiser,
+    (settings, l2): (&FitSettings, f64),
+) -> Result<Option<Vec<Vec<f64>>>> {
+    if standardiser.forbidden.is_empty() {
+        return Ok(None);
+    }
+    let (mut problem, _) = problem(features, comparisons, standardiser, settings)?;
+    problem.set_l2(l2);
+    let weights = solve(&problem, settings.solver)?.parameters[..problem.width()].to_vec();
+    if control::largest_correlation(features, standardiser, &settings.controls, &weights)? <= NO_CORRELATION {
+        return Ok(None);
+    }
+    let free = Standardiser { forbidden: Vec::new(), ..standardiser.clone() };
+    control::forbidden(features, &free, &settings.controls, Some(&weights)).map(Some)
 }
 
 /// The comparisons in an order in which exchanging the two sides of every one changes nothing.

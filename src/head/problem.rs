@@ -9,6 +9,8 @@
 //! Differences are kept where they fit into memory; otherwise they are made anew, block by block, on every pass, from
 //! features in memory or on disk. Both give the same bits.
 
+mod differences;
+
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
@@ -19,6 +21,7 @@ use super::plackett_luce::Ranking;
 use super::standardise::Standardiser;
 use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
+use differences::Differences;
 
 /// Rows handled as one block. Blocks are summed in order, so the result does not depend on the threads.
 const BLOCK_ROWS: usize = 512;
@@ -34,15 +37,6 @@ pub(super) struct Label {
     pub(super) margin: f64,
     pub(super) weight: f64,
     pub(super) group: u64,
-}
-
-/// Where the differences come from.
-#[derive(Clone)]
-enum Differences<'a> {
-    /// Row-major `(pairs, width)`.
-    Kept(Vec<f64>),
-    /// Made from the features of each pair's rows when they are needed.
-    Made { features: &'a dyn FeatureRows, standardiser: &'a Standardiser, rows: Vec<(usize, usize)> },
 }
 
 /// The differences of all pairs, their labels, rankings and penalties.
@@ -71,8 +65,8 @@ impl<'a> Problem<'a> {
         memory: usize,
     ) -> Result<Self> {
         let width = features.width();
-        let rows: Vec<(usize, usize)> = comparisons.iter().map(|pair| (pair.chosen, pair.rejected)).collect();
-        let made = Differences::Made { features, standardiser, rows };
+        let rows = comparisons.iter().map(|pair| (pair.chosen, pair.rejected)).collect();
+        let differences = Differences::new(features, standardiser, rows, memory)?;
         let label = |&Comparison { preference, margin, weight, group, .. }: &Comparison| Label {
             preference,
             margin,
@@ -81,17 +75,12 @@ impl<'a> Problem<'a> {
         };
         let labels: Vec<Label> = comparisons.iter().map(label).collect();
         let (rankings, quadratic) = (Vec::new(), Vec::new());
-        let mut problem = Self { width, differences: made, labels, likelihood, rankings, quadratic, l2: 0.0 };
-        if comparisons.len().saturating_mul(width * size_of::<f64>()) <= memory {
-            let blocks = problem.map_blocks(BLOCK_ROWS, 0..problem.blocks(BLOCK_ROWS), |rows, _| rows.to_vec())?;
-            problem.differences = Differences::Kept(blocks.concat());
-        }
-        Ok(problem)
+        Ok(Self { width, differences, labels, likelihood, rankings, quadratic, l2: 0.0 })
     }
 
     /// Whether the differences are kept in memory.
     pub(super) fn is_kept(&self) -> bool {
-        matches!(self.differences, Differences::Kept(_))
+        self.differences.is_kept()
     }
 
     /// The same problem with another penalty λ.
@@ -102,19 +91,9 @@ impl<'a> Problem<'a> {
     /// The pairs and rankings whose group `keep` takes, in their order; Q is scaled to their share of the weight.
     pub(super) fn subset(&self, keep: &dyn Fn(u64) -> bool) -> Self {
         let kept: Vec<usize> = (0..self.labels.len()).filter(|&row| keep(self.labels[row].group)).collect();
-        let differences = match &self.differences {
-            Differences::Kept(all) => {
-                Differences::Kept(kept.iter().flat_map(|&row| self.row(all, row).iter().copied()).collect())
-            }
-            Differences::Made { features, standardiser, rows } => Differences::Made {
-                features: *features,
-                standardiser,
-                rows: kept.iter().map(|&row| rows[row]).collect(),
-            },
-        };
         let mut subset = Self {
             width: self.width,
-            differences,
+            differences: self.differences.subset(&kept),
             labels: kept.iter().map(|&row| self.labels[row]).collect(),
             likelihood: self.likelihood,
             rankings: self.rankings.iter().filter(|ranking| keep(ranking.group)).cloned().collect(),
@@ -124,10 +103,6 @@ impl<'a> Problem<'a> {
         let share = subset.total_weight() / self.total_weight();
         subset.quadratic = self.quadratic.iter().map(|value| share * value).collect();
         subset
-    }
-
-    fn row<'b>(&self, differences: &'b [f64], row: usize) -> &'b [f64] {
-        &differences[row * self.width..(row + 1) * self.width]
     }
 
     /// Columns.
@@ -190,13 +165,7 @@ impl<'a> Problem<'a> {
             .into_par_iter()
             .map(|block| {
                 let (start, end) = (block * size, ((block + 1) * size).min(self.labels.len()));
-                let labels = &self.labels[start..end];
-                match &self.differences {
-                    Differences::Kept(all) => Ok(work(&all[start * self.width..end * self.width], labels)),
-                    Differences::Made { features, standardiser, rows } => {
-                        Ok(work(&make(*features, standardiser, &rows[start..end])?, labels))
-                    }
-                }
+                Ok(work(&self.differences.of(start..end)?, &self.labels[start..end]))
             })
             .collect()
     }
@@ -434,19 +403,6 @@ fn bordered(matrix: &[f64], border: &[f64], corner: f64) -> Vec<f64> {
     larger.extend(border);
     larger.push(corner);
     larger
-}
-
-/// Standardised differences of some pairs, row-major.
-fn make(features: &dyn FeatureRows, standardiser: &Standardiser, pairs: &[(usize, usize)]) -> Result<Vec<f64>> {
-    let width = features.width();
-    let (mut chosen, mut rejected) = (vec![0f32; width], vec![0f32; width]);
-    let mut differences = Vec::with_capacity(pairs.len() * width);
-    for &(left, right) in pairs {
-        features.copy_row(left, &mut chosen)?;
-        features.copy_row(right, &mut rejected)?;
-        differences.extend(standardiser.difference(&chosen, &rejected));
-    }
-    Ok(differences)
 }
 
 /// AᵀB of two row-major matrices with `width` columns.

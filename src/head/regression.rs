@@ -87,7 +87,7 @@ pub fn fit_ratings(features: &dyn FeatureRows, ratings: &[RatedRow], settings: &
     }
     let rows: Vec<usize> = ratings.iter().map(|rating| rating.row).collect();
     let mut standardiser = Standardiser::over(features, &rows)?;
-    standardiser.forbidden = forbidden(features, &standardiser, &settings.controls)?;
+    standardiser.forbidden = forbidden(features, &standardiser, &settings.controls, None)?;
     let folds = settings.folds as u64;
     let parts: Vec<Moments> = (0..folds)
         .map(|fold| {

@@ -8,6 +8,9 @@ use super::linear_algebra::{add_scaled, dot};
 use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
 
+/// Rows that are read together.
+const ROWS_AT_ONCE: usize = 128;
+
 /// From features as they are to the coordinates in which the penalty acts: x = Q⊥ (h − mean) / deviation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standardiser {
@@ -41,24 +44,24 @@ impl Standardiser {
     pub fn over(features: &dyn FeatureRows, used: &[usize]) -> Result<Self> {
         let (count, width) = (used.len().max(1) as f64, features.width());
         let (mut means, mut squares, mut sizes) = (vec![0f64; width], vec![0f64; width], vec![0f64; width]);
-        let mut buffer = vec![0f32; width];
-        for &row in used {
-            features.copy_row(row, &mut buffer)?;
-            if let Some(column) = buffer.iter().position(|value| !value.is_finite()) {
-                return Err(not_finite(row, column, buffer[column]));
+        for_each_row(features, used, |row, values| {
+            if let Some(column) = values.iter().position(|value| !value.is_finite()) {
+                return Err(not_finite(row, column, values[column]));
             }
-            for (mean, value) in means.iter_mut().zip(&buffer) {
+            for (mean, value) in means.iter_mut().zip(values) {
                 *mean += f64::from(*value) / count;
             }
-        }
-        for &row in used {
-            features.copy_row(row, &mut buffer)?;
-            for (column, value) in buffer.iter().enumerate() {
+            Ok(())
+        })?;
+        for_each_row(features, used, |_, values| {
+            let sums = squares.iter_mut().zip(&mut sizes).zip(&means);
+            for (((square, size), mean), value) in sums.zip(values) {
                 let value = f64::from(*value);
-                squares[column] += (value - means[column]).powi(2) / count;
-                sizes[column] = sizes[column].max(value.abs());
+                *square += (value - mean).powi(2) / count;
+                *size = size.max(value.abs());
             }
-        }
+            Ok(())
+        })?;
         let deviation = |(square, size): (&f64, &f64)| {
             let deviation = square.sqrt();
             if deviation > 1e-6 * size { deviation } else { 0.0 }
@@ -85,13 +88,17 @@ impl Standardiser {
 
     /// (left − right) / deviation, without the forbidden directions.
     pub fn difference(&self, left: &[f32], right: &[f32]) -> Vec<f64> {
-        let pairs = left.iter().zip(right).zip(&self.deviations);
-        let divide = |((left, right), deviation): ((&f32, &f32), &f64)| {
-            if *deviation == 0.0 { 0.0 } else { (f64::from(*left) - f64::from(*right)) / deviation }
-        };
-        let mut difference: Vec<f64> = pairs.map(divide).collect();
-        self.project(&mut difference);
+        let mut difference = vec![0f64; self.width()];
+        self.write_difference(left, right, &mut difference);
         difference
+    }
+
+    /// [`Standardiser::difference`], written to `into`, `(width)`.
+    pub(super) fn write_difference(&self, left: &[f32], right: &[f32], into: &mut [f64]) {
+        for (((into, left), right), deviation) in into.iter_mut().zip(left).zip(right).zip(&self.deviations) {
+            *into = if *deviation == 0.0 { 0.0 } else { (f64::from(*left) - f64::from(*right)) / deviation };
+        }
+        self.project(into);
     }
 
     /// (h − origin) / deviation, without the forbidden directions.
@@ -123,6 +130,21 @@ impl Standardiser {
         let fold = |(weight, deviation): (&f64, &f64)| if *deviation == 0.0 { 0.0 } else { weight / deviation };
         weights.iter().zip(&self.deviations).map(fold).collect()
     }
+}
+
+/// `work` on each of `rows`, which are read some at a time.
+fn for_each_row(
+    features: &dyn FeatureRows,
+    rows: &[usize],
+    mut work: impl FnMut(usize, &[f32]) -> Result<()>,
+) -> Result<()> {
+    let width = features.width().max(1);
+    let mut buffer = vec![0f32; ROWS_AT_ONCE * width];
+    for rows in rows.chunks(ROWS_AT_ONCE) {
+        features.copy_rows(rows, &mut buffer)?;
+        rows.iter().zip(buffer.chunks_exact(width)).try_for_each(|(row, values)| work(*row, values))?;
+    }
+    Ok(())
 }
 
 fn not_finite(row: usize, column: usize, value: f32) -> Error {

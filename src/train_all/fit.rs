@@ -6,6 +6,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::columns::Columns;
+use super::golden_items;
 use super::labels::{baseline_settings, comparisons, controls, mlp_settings, rated_rows, settings};
 use super::learning_curve::learning_curve;
 use super::reference::{Normalizers, fit_normalizers, reference_items};
@@ -31,8 +32,8 @@ pub struct TrainedHead {
     pub temperature: f64,
     /// Calibrated to normalized scores.
     pub normalizers: Normalizers,
-    /// Scores of every item of the dataset, on the overall scale, in its order. Items of the training split alone have no
-    /// errors: nothing asks for them.
+    /// Scores of every item of the dataset, on the overall scale, in its order. Items of the training split have no errors
+    /// but for the golden examples: nothing else asks for them.
     pub scores: Vec<ObjectiveScore>,
     /// Scores of every item by the bag-of-words baseline.
     pub baseline: Vec<f64>,
@@ -167,8 +168,13 @@ fn fit_one(
     let scorer = Scorer::new(learned.head, temperature, overall, domains, uncertainty);
     let trained_on: BTreeSet<usize> =
         dataset.objectives.iter().flat_map(|objective| items_of(&objective.pairs, Split::Train)).collect();
+    let golden: BTreeSet<usize> = golden_items(dataset.items.len()).collect();
     let score = |(item, row): (usize, &[f32])| {
-        if trained_on.contains(&item) { scorer.score_without_error(row) } else { scorer.score(row, None) }
+        if trained_on.contains(&item) && !golden.contains(&item) {
+            scorer.score_without_error(row)
+        } else {
+            scorer.score(row, None)
+        }
     };
     let scores = columns.rows().enumerate().collect::<Vec<_>>().into_par_iter().map(score).collect();
     let seconds = started.elapsed().as_secs_f64();

@@ -1,5 +1,6 @@
 //! The main job, one verb per line: data → features → heads → registry → report.
 
+mod audit;
 mod columns;
 mod fit;
 mod labels;
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+pub use audit::{AuditedPair, LabelAudit, Reason, audit_labels};
 use columns::Columns;
 pub use fit::{TrainedHead, Training};
 pub use reference::Normalizers;
@@ -337,11 +339,15 @@ fn reference_entry(config: &Config, head: &TrainedHead) -> ReferenceEntry {
     ReferenceEntry { source, responses, mean, deviation, quantiles }
 }
 
-/// Evenly spaced items with their ids and scores.
+/// Evenly spaced items of `count`.
+fn golden_items(count: usize) -> impl Iterator<Item = usize> {
+    let examples = GOLDEN_EXAMPLES.min(count);
+    (0..examples).map(move |index| index * count / examples)
+}
+
+/// The golden items with their ids and scores.
 fn golden(backbone: &Backbone, dataset: &Dataset, trained: &Trained) -> Result<Vec<Golden>> {
-    let count = dataset.items.len();
-    let chosen = (0..GOLDEN_EXAMPLES.min(count)).map(|index| index * count / GOLDEN_EXAMPLES.min(count));
-    chosen
+    golden_items(dataset.items.len())
         .map(|index| {
             let item = &dataset.items[index];
             let encoded = backbone.encode(&backbone.render(&item.prompt, &item.response)?)?;

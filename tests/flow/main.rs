@@ -1,10 +1,12 @@
 //! The whole way on the sample data, driving the real binary: train, score, bits, streaming.
 
 mod adding;
+mod audit;
 mod bits;
 mod combining;
 mod containers;
 mod domains;
+mod heads;
 mod project;
 mod real_data;
 mod scoring;

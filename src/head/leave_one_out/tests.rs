@@ -51,7 +51,7 @@ fn influence_is_what_a_refit_without_the_pair_changes() {
     let (features, pairs) = simulated(200, &[0.9, -0.6, 0.3], 4);
     let fitted = fit(&features, &pairs, &FitSettings::with_l2(1.0)).expect("convex");
     let direction = fitted.posterior.standardiser.difference(features.row(7), features.row(12));
-    let found = influence(&features, &pairs, &fitted, &[direction]).expect("finite");
+    let found = Influence::new(&fitted, &[direction]).changes(&features, &pairs).expect("finite");
     for index in (0..200).step_by(17) {
         let rest: Vec<Comparison> = (0..200).filter(|&other| other != index).map(|other| pairs[other]).collect();
         let refitted = fit(&features, &rest, &FitSettings::with_l2(1.0)).expect("convex");
@@ -64,7 +64,23 @@ fn influence_is_what_a_refit_without_the_pair_changes() {
 #[test]
 fn elimination_solves_a_system_that_needs_row_exchanges() {
     // [[0, 2, 1], [1, -1, 0], [3, 0, -2]] · [1, 2, 3] = [7, -1, -3].
-    let (mut matrix, mut right) = (vec![0.0, 2.0, 1.0, 1.0, -1.0, 0.0, 3.0, 0.0, -2.0], vec![7.0, -1.0, -3.0]);
-    eliminate(&mut matrix, &mut right);
-    right.iter().zip([1.0, 2.0, 3.0]).for_each(|(found, truth)| assert!((found - truth).abs() < 1e-12));
+    let (mut matrix, mut right) =
+        (vec![0.0, 2.0, 1.0, 1.0, -1.0, 0.0, 3.0, 0.0, -2.0], vec![7.0, 14.0, -1.0, -2.0, -3.0, -6.0]);
+    eliminate(&mut matrix, &mut right, 2);
+    right.iter().zip([1.0, 2.0, 2.0, 4.0, 3.0, 6.0]).for_each(|(found, truth)| assert!((found - truth).abs() < 1e-12));
+}
+
+#[test]
+fn the_error_without_a_group_is_nearly_that_of_a_refit_without_it() {
+    let (features, pairs) = simulated(120, &[0.9, -0.6, 0.3], 14);
+    let fitted = fit(&features, &pairs, &FitSettings::with_l2(1.0)).expect("convex");
+    let seen = leave_one_out(&features, &pairs, &fitted, LeaveOut::Group).expect("finite");
+    for index in (0..120).step_by(7) {
+        let rest: Vec<Comparison> = pairs.iter().filter(|other| other.group != pairs[index].group).copied().collect();
+        let refitted = fit(&features, &rest, &FitSettings::with_l2(1.0)).expect("convex");
+        let (chosen, rejected) = (features.row(pairs[index].chosen), features.row(pairs[index].rejected));
+        let truth = refitted.posterior.error_of_difference(chosen, rejected);
+        let found = seen[index].held_out_error;
+        assert!((found / truth - 1.0).abs() < 0.06, "{index}: {found} against {truth}");
+    }
 }

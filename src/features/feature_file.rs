@@ -1,0 +1,244 @@
+//! Feature vectors on disk, for data that do not fit into memory.
+//!
+//! The store keeps rows by key, in shards whose order says nothing. A head reads them by row number, again and again, so
+//! its rows are laid out once in a flat temporary file from which any row is read at its offset.
+
+use super::{FeatureRows, Store};
+use crate::error::{Error, Fault, Result};
+use crate::files::{Digest, Scratch};
+
+/// The rows of some keys in one temporary file beside the store's shards: row-major `(keys, width)`, f32. The file goes
+/// when the value is dropped.
+pub struct FeatureFile {
+    file: Scratch,
+    rows: usize,
+    width: usize,
+    damaged_shards: usize,
+}
+
+impl FeatureFile {
+    /// Lays out the rows of `keys`, in their order, by one pass over the shards of `store`. Memory holds one shard and
+    /// about nine bytes a key; the disk needs `4 · width` bytes a key.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when keys are not stored, or a shard or the file cannot be read or written.
+    pub fn lay_out(store: &Store, keys: &[Digest]) -> Result<Self> {
+        let file = Scratch::create(store.folder(), "the feature rows of a fit")?;
+        let mut by_key: Vec<usize> = (0..keys.len()).collect();
+        by_key.sort_unstable_by_key(|&index| keys[index]);
+        let mut stored = vec![false; keys.len()];
+        let damaged_shards = store.visit(|rows| {
+            let mut places: Vec<(usize, &[f32])> = Vec::new();
+            for row in &rows {
+                let first = by_key.partition_point(|&index| keys[index] < row.key);
+                let equal = by_key[first..].iter().take_while(|&&index| keys[index] == row.key);
+                places.extend(equal.map(|&index| (index, row.vector.as_slice())));
+            }
+            places.iter().for_each(|&(index, _)| stored[index] = true);
+            write(&file, places, store.width())
+        })?;
+        let missing = stored.iter().filter(|stored| !**stored).count();
+        if missing > 0 {
+            return Err(not_stored(store, missing, keys.len(), damaged_shards));
+        }
+        Ok(Self { file, rows: keys.len(), width: store.width(), damaged_shards })
+    }
+
+    /// Shards that were damaged and left aside; no row of `keys` was missing without them.
+    pub fn damaged_shards(&self) -> usize {
+        self.damaged_shards
+    }
+
+    /// The bytes of the rows `first..first + count`, read in one piece.
+    fn read_run(&self, first: usize, count: usize) -> Result<Vec<u8>> {
+        if first + count > self.rows {
+            let found = format!("row {} of a feature file of {} rows", first + count - 1, self.rows);
+            return Err(Error::Numeric(vec![Fault::new("features", found)]));
+        }
+        let mut bytes = vec![0; count * self.width * size_of::<f32>()];
+        self.file.read_at(&mut bytes, offset(first, self.width))?;
+        Ok(bytes)
+    }
+}
+
+impl FeatureRows for FeatureFile {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn copy_row(&self, index: usize, into: &mut [f32]) -> Result<()> {
+        decode(&self.read_run(index, 1)?, into);
+        Ok(())
+    }
+
+    /// Rows that stand one after the other in the file are read in one piece, in whatever order they are asked for.
+    fn copy_rows(&self, indices: &[usize], into: &mut [f32]) -> Result<()> {
+        let mut places: Vec<(usize, usize)> = indices.iter().copied().zip(0..).collect();
+        places.sort_unstable();
+        for run in places.chunk_by(|left, right| right.0 <= left.0 + 1) {
+            let (first, last) = (run[0].0, run[run.len() - 1].0);
+            let bytes = self.read_run(first, last + 1 - first)?;
+            for &(index, place) in run {
+                let start = (index - first) * self.width * size_of::<f32>();
+                decode(&bytes[start..], &mut into[place * self.width..(place + 1) * self.width]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where row `index` begins.
+fn offset(index: usize, width: usize) -> u64 {
+    index as u64 * width as u64 * size_of::<f32>() as u64
+}
+
+fn decode(bytes: &[u8], into: &mut [f32]) {
+    let (numbers, _) = bytes.as_chunks();
+    into.iter_mut().zip(numbers).for_each(|(value, number)| *value = f32::from_le_bytes(*number));
+}
+
+/// Writes rows at their places, those of neighbouring places in one piece.
+fn write(file: &Scratch, mut places: Vec<(usize, &[f32])>, width: usize) -> Result<()> {
+    places.sort_by_key(|&(index, _)| index);
+    // A shard may hold a key twice; the later row counts, as in `Store::fetch`.
+    let mut rows: Vec<(usize, &[f32])> = Vec::with_capacity(places.len());
+    for (index, vector) in places {
+        rows.pop_if(|(before, _)| *before == index);
+        rows.push((index, vector));
+    }
+    for run in rows.chunk_by(|left, right| right.0 == left.0 + 1) {
+        let mut bytes = Vec::with_capacity(run.len() * width * size_of::<f32>());
+        for value in run.iter().flat_map(|(_, vector)| *vector) {
+            bytes.extend_from_slice(&value.to_le_bytes());
+        }
+        file.write_at(&bytes, offset(run[0].0, width))?;
+    }
+    Ok(())
+}
+
+fn not_stored(store: &Store, missing: usize, all: usize, damaged: usize) -> Error {
+    let found = format!("{missing} of {all} feature rows are not stored");
+    let found = match damaged {
+        0 => found,
+        1 => format!("{found}; 1 shard is damaged"),
+        _ => format!("{found}; {damaged} shards are damaged"),
+    };
+    let help = "embed their texts first: what is stored is kept, and damaged shards are computed again";
+    Error::Io(vec![Fault::new(store.folder().display(), found).help(help)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::Row;
+    use crate::files;
+    use crate::random::Random;
+
+    const WIDTH: usize = 5;
+
+    fn key(index: usize) -> Digest {
+        Digest::of(&index.to_le_bytes())
+    }
+
+    fn row(index: usize) -> Row {
+        let mut random = Random::new(index as u64);
+        let vector = (0..WIDTH).map(|_| random.normal() as f32).collect();
+        Row { key: key(index), tokens: 1, cut_prompt: 0, cut_response: 0, vector }
+    }
+
+    /// A store of the rows 0..`count` in shards of seven, each shard's rows in another order than their numbers.
+    fn store(cache: &tempfile::TempDir, count: usize) -> Store {
+        let store = Store::new(cache.path(), Digest::of(b"backbone"), WIDTH);
+        let mut indices: Vec<usize> = (0..count).collect();
+        Random::new(4).shuffle(&mut indices);
+        for shard in indices.chunks(7) {
+            store.append(&shard.iter().map(|&index| row(index)).collect::<Vec<Row>>()).expect("stored");
+        }
+        store
+    }
+
+    fn temporary_folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary folder")
+    }
+
+    #[test]
+    fn rows_are_those_that_fetch_gives() -> Result<()> {
+        let cache = temporary_folder();
+        let store = store(&cache, 100);
+        // Half of the keys, out of order, one of them twice.
+        let mut keys: Vec<Digest> = (0..100).filter(|index| index % 2 == 1).map(key).collect();
+        keys.push(key(31));
+        Random::new(1).shuffle(&mut keys);
+        let (fetched, _) = store.fetch(&keys)?;
+        let file = FeatureFile::lay_out(&store, &keys)?;
+        assert_eq!((file.rows(), file.width(), file.damaged_shards()), (51, WIDTH, 0));
+        let asked = [3usize, 50, 4, 5, 3, 0, 49, 6, 20];
+        let mut together = vec![0f32; asked.len() * WIDTH];
+        file.copy_rows(&asked, &mut together)?;
+        for (index, together) in asked.iter().zip(together.chunks_exact(WIDTH)) {
+            assert_eq!(together, fetched[&keys[*index]].vector, "row {index}");
+        }
+        let mut alone = vec![0f32; WIDTH];
+        for (index, key) in keys.iter().enumerate() {
+            file.copy_row(index, &mut alone)?;
+            assert_eq!(alone, fetched[key].vector, "row {index}");
+        }
+        assert!(file.copy_row(51, &mut alone).expect_err("no such row").to_string().contains("row 51"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_key_that_was_stored_twice_gives_the_row_that_fetch_gives() -> Result<()> {
+        let cache = temporary_folder();
+        let store = Store::new(cache.path(), Digest::of(b"backbone"), WIDTH);
+        let other = |value: f32| Row { vector: vec![value; WIDTH], ..row(0) };
+        store.append(&[other(1.0), row(1), other(2.0)])?;
+        store.append(&[row(2), other(3.0)])?;
+        let (fetched, _) = store.fetch(&[key(0)])?;
+        let mut found = vec![0f32; WIDTH];
+        FeatureFile::lay_out(&store, &[key(0)])?.copy_row(0, &mut found)?;
+        assert_eq!(found, fetched[&key(0)].vector);
+        Ok(())
+    }
+
+    #[test]
+    fn missing_keys_are_counted_and_damaged_shards_named() -> Result<()> {
+        let cache = temporary_folder();
+        let store = store(&cache, 28);
+        let unknown: Vec<Digest> = (20..33).map(key).collect();
+        let error = FeatureFile::lay_out(&store, &unknown).err().expect("five are not stored").to_string();
+        assert!(error.contains("5 of 13 feature rows are not stored"), "{error}");
+        assert!(!error.contains("shard is"), "{error}");
+        let path = files::list(store.folder())?.remove(0);
+        let mut bytes = files::read(&path, "the test")?;
+        bytes[100] ^= 1;
+        files::write_atomic(&path, &bytes)?;
+        let all: Vec<Digest> = (0..28).map(key).collect();
+        let error = FeatureFile::lay_out(&store, &all).err().expect("a shard is damaged").to_string();
+        assert!(error.contains("7 of 28 feature rows are not stored; 1 shard is damaged"), "{error}");
+        // What stands in whole shards can be laid out beside a damaged one.
+        let (whole, _) = store.fetch(&all)?;
+        let keys: Vec<Digest> = whole.into_keys().collect();
+        let file = FeatureFile::lay_out(&store, &keys)?;
+        assert_eq!((file.rows(), file.damaged_shards()), (21, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn the_file_is_gone_with_its_value_and_after_errors() -> Result<()> {
+        let cache = temporary_folder();
+        let store = store(&cache, 10);
+        let names =
+            || std::fs::read_dir(store.folder()).expect("readable").map(|entry| entry.expect("an entry").path());
+        let before: Vec<_> = names().collect();
+        let keys: Vec<Digest> = (0..10).map(key).collect();
+        drop(FeatureFile::lay_out(&store, &keys)?);
+        assert!(FeatureFile::lay_out(&store, &[key(99)]).is_err());
+        assert_eq!(names().collect::<Vec<_>>(), before);
+        Ok(())
+    }
+}
