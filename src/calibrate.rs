@@ -45,7 +45,10 @@ pub fn fit_temperature(margins: &[f64], preferences: &[f64]) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::logistic::log_sigmoid;
 
     #[test]
     fn one_margin_size_has_a_closed_form() {
@@ -71,5 +74,31 @@ mod tests {
             "few pairs that are all right do not make a head certain: {all_right}"
         );
         assert!(fit_temperature(&[f64::NAN], &[1.0]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn of_one_to_four_pairs_the_temperature_is_in_its_range_and_no_worse_than_others(
+            pairs in prop::collection::vec((prop_oneof![-40.0f64..40.0, Just(0.0), Just(1e4), Just(-1e4)],
+                prop_oneof![Just(1.0), Just(0.5), 0.5f64..1.0]), 1..5),
+        ) {
+            let (margins, preferences): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+            let temperature = fit_temperature(&margins, &preferences).expect("finite");
+            prop_assert!((1e-3..=1e3).contains(&temperature), "{temperature}");
+            // The loss with the targets drawn towards one half, by its definition.
+            let count = pairs.len() as f64;
+            let loss = |temperature: f64| -> f64 {
+                let term = |(margin, p): &(f64, f64)| {
+                    let target = (p * count + 1.0) / (count + 2.0);
+                    -target * log_sigmoid(margin / temperature) - (1.0 - target) * log_sigmoid(-margin / temperature)
+                };
+                pairs.iter().map(term).sum()
+            };
+            prop_assert!(loss(temperature).is_finite());
+            for other in (-9..=9).map(|power| 10f64.powf(f64::from(power) / 3.0)) {
+                let (best, found) = (loss(temperature), loss(other));
+                prop_assert!(best <= found + 1e-9 * (1.0 + found), "{temperature}: {best}, {other}: {found}");
+            }
+        }
     }
 }

@@ -40,6 +40,14 @@ pub struct Score {
     pub cut: u32,
 }
 
+impl Score {
+    /// Whether every number is finite.
+    pub fn is_finite(&self) -> bool {
+        let near = self.novelty.is_none_or(|novelty| novelty.distance.is_finite());
+        self.combined.is_finite() && near && self.objectives.iter().all(ObjectiveScore::is_finite)
+    }
+}
+
 /// A registry opened for scoring.
 pub struct Ensemble {
     backbone: Backbone,
@@ -137,10 +145,10 @@ impl Ensemble {
         let objectives: Vec<ObjectiveScore> = self.scorers.iter().map(score).collect();
         let combined = combiner.combine(&objectives.iter().map(ObjectiveScore::term).collect::<Vec<Term>>());
         let novelty = self.distribution.as_ref().map(|distribution| novelty::novelty(distribution, &row.vector));
-        let near = novelty.is_none_or(|novelty| novelty.distance.is_finite());
-        if combined.is_finite() && near && objectives.iter().all(ObjectiveScore::is_finite) {
-            let cut = row.cut_prompt.saturating_add(row.cut_response);
-            return Ok(Score { objectives, combined, novelty, tokens: row.tokens, cut });
+        let cut = row.cut_prompt.saturating_add(row.cut_response);
+        let score = Score { objectives, combined, novelty, tokens: row.tokens, cut };
+        if score.is_finite() {
+            return Ok(score);
         }
         Err(Error::Numeric(vec![Fault::new("score", "a score is not a finite number").help("verify the registry")]))
     }

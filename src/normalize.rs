@@ -114,9 +114,10 @@ impl Normalizer {
         })
     }
 
-    /// The normalized score of a calibrated one. Non-decreasing in `score`, finite for every finite score.
+    /// The normalized score of a calibrated one. Non-decreasing in `score`, finite unless it is beyond the largest f64,
+    /// never -0.
     pub fn apply(&self, score: f64) -> f64 {
-        match self {
+        let normalized = match self {
             Self::Zscore { mean, deviation } => (score - mean) / deviation,
             Self::Robust { median, deviation } => (score - median) / deviation,
             Self::Sigmoid { mean, deviation } => sigmoid((score - mean) / deviation),
@@ -126,7 +127,8 @@ impl Normalizer {
                 references.iter().map(|reference| sigmoid(score - reference)).sum::<f64>() / references.len() as f64
             }
             Self::Identity => score,
-        }
+        };
+        normalized + 0.0
     }
 
     /// Whether every stored number is usable; a registry checks this before it trusts a file.
@@ -339,6 +341,10 @@ mod tests {
                 let Ok(normalizer) = Normalizer::fit(kind, &scores) else { continue };
                 prop_assert!(normalizer.is_sound());
                 let (below, above) = (normalizer.apply(low), normalizer.apply(high));
+                for zero in [0.0, -0.0, 5e-324, -5e-324, scores[0], below] {
+                    let value = normalizer.apply(zero);
+                    prop_assert!(value != 0.0 || value.is_sign_positive(), "{kind:?} of {zero:e}");
+                }
                 prop_assert!(below.is_finite() && above.is_finite());
                 prop_assert!(below <= above + 1e-12, "{kind:?}: {below} > {above}");
                 let linear = matches!(kind, NormalizerKind::Zscore | NormalizerKind::Robust | NormalizerKind::Identity);

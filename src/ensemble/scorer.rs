@@ -79,26 +79,33 @@ impl Scorer {
     /// Calibrated and normalized score of one feature vector with their errors, for a prompt of `domain`; without a
     /// normalizer of its own the overall one serves.
     pub fn score(&self, features: &[f32], domain: Option<&str>) -> ObjectiveScore {
-        let raw = self.head.score(features) / self.temperature;
+        let raw = self.raw(features);
         let own = domain.and_then(|domain| self.domains.get(domain));
         let normalizer = own.unwrap_or(&self.normalizer);
         let raw_error = self.uncertainty.as_ref().map(|Uncertainty { posterior, origin }| {
             posterior.error_relative_to(&self.head.last_layer_input(features), origin) / self.temperature
         });
-        let error = raw_error.map(|error| 0.5 * (normalizer.apply(raw + error) - normalizer.apply(raw - error)));
+        let half = |error: f64| 0.5 * (normalizer.apply(raw + error) - normalizer.apply(raw - error));
+        // Where a normalizer is flat, rounding could make the difference negative; NaN must stay for the last check.
+        let error = raw_error.map(half).map(|error| if error < 0.0 { 0.0 } else { error });
         ObjectiveScore { raw, raw_error, normalized: normalizer.apply(raw), error, in_domain: own.is_some() }
+    }
+
+    /// The calibrated score; adding 0 makes a negative zero a plain one.
+    fn raw(&self, features: &[f32]) -> f64 {
+        self.head.score(features) / self.temperature + 0.0
     }
 
     /// The same on the overall scale without the errors, which cost a triangular solve each.
     pub fn score_without_error(&self, features: &[f32]) -> ObjectiveScore {
-        let raw = self.head.score(features) / self.temperature;
+        let raw = self.raw(features);
         let normalized = self.normalizer.apply(raw);
         ObjectiveScore { raw, raw_error: None, normalized, error: None, in_domain: false }
     }
 
     /// By how much the first feature vector scores higher.
     pub fn difference(&self, left: &[f32], right: &[f32]) -> Difference {
-        let raw = (self.head.score(left) - self.head.score(right)) / self.temperature;
+        let raw = (self.head.score(left) - self.head.score(right)) / self.temperature + 0.0;
         let error = self.uncertainty.as_ref().map(|Uncertainty { posterior, .. }| {
             let (left, right) = (self.head.last_layer_input(left), self.head.last_layer_input(right));
             posterior.error_of_difference(&left, &right) / self.temperature

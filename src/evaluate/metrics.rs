@@ -209,6 +209,23 @@ mod tests {
     }
 
     #[test]
+    fn one_pair_of_certain_probability_has_finite_figures_and_a_wide_interval() {
+        // σ(±1000) is exactly 1 and 0 in f64.
+        for (margin, right, loss) in [(1e3, 1.0, 0.0), (-1e3, 0.0, 1e3)] {
+            let one = [outcome(margin, 1.0, 0)];
+            close(log_loss(&one), loss);
+            close(brier(&one), 1.0 - right);
+            close(expected_calibration_error(&one), 1.0 - right);
+            let accuracy = accuracy(&one).expect("a pair");
+            assert_eq!(accuracy.value, right);
+            // Wilson's interval of 1 of 1 reaches down to 1 / (1 + z²).
+            close(Some(accuracy.high - accuracy.low), 1.0 - 1.0 / (1.0 + 1.959_964_f64.powi(2)));
+        }
+        // The extremes together: 0 · ∞ must not come up.
+        close(log_loss(&[outcome(1e3, 0.5, 0), outcome(-1e3, 1.0, 1)]), 750.0);
+    }
+
+    #[test]
     fn reliability_by_hand() {
         // Margins ±log 4: predicted 0.8 for the preferred side. Two of the three labels agree with the head.
         let m = 4.0_f64.ln();

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::linear_algebra::{Cholesky, add_scaled, dot, norm};
-use super::newton::{Point, SMALL_ENOUGH, Solution, accepted};
+use super::newton::{NOISE, Point, SMALL_ENOUGH, Solution, accepted};
 use super::problem::Problem;
 use crate::error::{Error, Fault, Result};
 
@@ -63,7 +63,7 @@ pub(super) fn minimise_from(
 ) -> Result<Solution> {
     let first = Point::at(problem, problem.start())?;
     let start = norm(&first.gradient);
-    let target = tolerance * start;
+    let target = (tolerance * start).max(NOISE * problem.total_weight());
     let mut point = if parameters == first.parameters { first } else { Point::at(problem, parameters)? };
     let mut memory: VecDeque<Update> = VecDeque::new();
     let mut iterations = 0;

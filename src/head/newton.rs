@@ -22,6 +22,9 @@ const RELATIVE_TOLERANCE: f64 = 1e-12;
 const SMALL_STEP: f64 = 1e-5;
 /// What still counts as the optimum, where rounding stops the descent before.
 pub(super) const SMALL_ENOUGH: f64 = 1e-6;
+/// A gradient this small compared with the weight of all pairs is rounding noise of the sum it is. Where labels balance
+/// (each pair as often one way as the other), the start has such a gradient, and its weights of exactly 0 are the optimum.
+pub(super) const NOISE: f64 = 1e-15;
 const MOST_ITERATIONS: usize = 200;
 
 /// Minimises the penalised loss by Newton's method with step halving.
@@ -33,11 +36,15 @@ pub(super) fn minimise(problem: &Problem<'_>) -> Result<Solution> {
     let mut point = Point::at(problem, problem.start())?;
     let start = norm(&point.gradient);
     let (mut iterations, mut moved) = (0, 0.0);
-    while (norm(&point.gradient) > RELATIVE_TOLERANCE * start || moved > SMALL_STEP) && iterations < MOST_ITERATIONS {
+    let most = if start > NOISE * problem.total_weight() { MOST_ITERATIONS } else { 0 };
+    while (norm(&point.gradient) > RELATIVE_TOLERANCE * start || moved > SMALL_STEP) && iterations < most {
         let hessian = problem.hessian(&point.parameters)?;
         let Some(factor) = Cholesky::new(&hessian, problem.dimension()) else {
             // Without a penalty the curvature of separable labels dies out on the way.
-            if iterations > 0 { break } else { return Err(not_convex(problem.l2)) }
+            if iterations > 0 {
+                break;
+            }
+            return Err(not_convex(problem.l2));
         };
         let step = factor.solve(&point.gradient);
         let Some(next) = point.halve_until_better(problem, &step)? else { break };

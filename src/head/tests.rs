@@ -163,6 +163,67 @@ fn labels_that_decide_nothing_are_refused() {
 }
 
 #[test]
+fn what_is_not_the_optimum_is_an_error() {
+    let (features, pairs) = simulated(40, &[1.0, -0.5], 20);
+    let standardiser = Standardiser::new(&features, &pairs).expect("varies");
+    let problem = Problem::new(&features, &pairs, &standardiser, Likelihood::BradleyTerry, usize::MAX).expect("finite");
+    let told = |gradient: f64| newton::accepted(&problem, gradient, 10.0, 1e-6).map_err(|error| error.to_string());
+    assert_eq!(told(9e-6), Ok(()));
+    for gradient in [2e-5, 10.0, f64::INFINITY, f64::NAN] {
+        let text = told(gradient).expect_err("far from the optimum");
+        assert!(text.contains("the optimum was not reached") && text.contains("l2"), "{text}");
+    }
+}
+
+#[test]
+fn ties_and_opposites_that_balance_give_weights_of_exactly_zero() {
+    let (features, pairs) = simulated(200, &[0.8, -0.4, 1.3], 21);
+    let opposite = |pair: &Comparison| Comparison { chosen: pair.rejected, rejected: pair.chosen, ..*pair };
+    let tie = |pair: &Comparison| Comparison { preference: 0.5, ..*pair };
+    let both: Vec<Comparison> = pairs.iter().flat_map(|pair| [*pair, opposite(pair), tie(pair)]).collect();
+    let apart = [pairs.clone(), pairs.iter().map(tie).collect(), pairs.iter().map(opposite).collect()].concat();
+    for comparisons in [both, apart] {
+        for solver in [Solver::Newton, Solver::Lbfgs] {
+            let settings = FitSettings { solver, ..FitSettings::with_l2(1.0) };
+            let fitted = fit(&features, &comparisons, &settings).expect("convex");
+            assert!(fitted.head.weights.iter().all(|weight| *weight == 0.0), "{:?}", fitted.head.weights);
+            assert_eq!(fitted.head.bias, 0.0);
+        }
+    }
+    // One decided pair among any number of ties gives the direction: of its difference, but for the scales.
+    let mut mostly: Vec<Comparison> = pairs.iter().map(tie).collect();
+    mostly.push(Comparison::hard(1, 0));
+    let fitted = fit(&features, &mostly, &FitSettings::with_l2(1.0)).expect("convex");
+    assert!(fitted.head.score(features.row(1)) > fitted.head.score(features.row(0)));
+}
+
+#[test]
+fn a_shift_of_all_features_changes_no_score() {
+    // Multiples of 1/1024 and a shift by whole numbers, so that f32 holds the shifted features exactly.
+    let (rough, pairs) = simulated(300, &[0.8, -0.4, 1.3, 0.1], 22);
+    let (mut features, mut shifted) = (Features::new(4), Features::new(4));
+    for row in 0..rough.rows() {
+        let plain: Vec<f32> = rough.row(row).iter().map(|value| (value * 1024.0).round() / 1024.0).collect();
+        features.push(&plain);
+        shifted
+            .push(&plain.iter().zip([500.0, -3.0, 64.0, -1000.0]).map(|(value, by)| value + by).collect::<Vec<f32>>());
+    }
+    for loss in [PairLoss::BradleyTerry, PairLoss::PlackettLuce] {
+        let settings = FitSettings { loss, ..FitSettings::choosing(vec![0.1, 1.0, 10.0], 4) };
+        let (here, there) = (fit(&features, &pairs, &settings), fit(&shifted, &pairs, &settings));
+        let (here, there) = (here.expect("convex").head, there.expect("convex").head);
+        let scores: Vec<f64> = (0..features.rows()).map(|row| here.score(features.row(row))).collect();
+        for (row, score) in scores.iter().enumerate() {
+            let other = there.score(shifted.row(row));
+            assert!((score - other).abs() < 1e-9 * (1.0 + score.abs()), "{loss:?} row {row}: {score} against {other}");
+        }
+        // Every row stands in one pair, so all of them are the training items whose mean score is zero by rule.
+        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+        assert!(mean.abs() < 1e-12, "{mean}");
+    }
+}
+
+#[test]
 fn features_that_are_not_finite_are_named() {
     let (mut features, pairs) = simulated(30, &[1.0, -0.5], 6);
     features.push(&[f32::NAN, 0.0]);
@@ -224,7 +285,7 @@ fn smoothing_and_davidson_say_what_their_formulas_say() {
     let tie = |index: usize| {
         // Each direction as often: the weight is zero, and only the ties decide θ.
         let (chosen, rejected) = if index % 3 == 1 { (2 * index, 2 * index + 1) } else { (2 * index + 1, 2 * index) };
-        Comparison { preference: if index % 3 == 0 { 0.5 } else { 1.0 }, ..Comparison::hard(chosen, rejected) }
+        Comparison { preference: if index.is_multiple_of(3) { 0.5 } else { 1.0 }, ..Comparison::hard(chosen, rejected) }
     };
     let pairs: Vec<Comparison> = (0..30).map(tie).collect();
     let davidson = FitSettings { loss: PairLoss::Davidson, ..FitSettings::with_l2(1.0) };

@@ -21,6 +21,29 @@ pub struct FitSummary {
     pub constant_columns: usize,
 }
 
+/// How a head with a hidden layer was trained.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MlpSummary {
+    /// Epochs run.
+    pub epochs: usize,
+    /// The epoch whose head was kept, counted from 1.
+    pub best_epoch: usize,
+    /// Whether the held-out loss had stopped falling; otherwise training ended because no more epochs were allowed.
+    pub stopped_early: bool,
+}
+
+/// What the training pairs of a head say, and how it ranks them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainingPairs {
+    /// Pairs on which the labelers preferred one answer.
+    pub decided: usize,
+    /// Pairs on which they preferred none.
+    pub ties: usize,
+    /// The smallest lead of the preferred answer over the other one among the decided pairs, in log-odds before
+    /// calibration; above 0, every decided pair is ranked right. `None` without decided pairs.
+    pub smallest_margin: Option<f64>,
+}
+
 /// A probe that a head was kept from following, and what that cost, on the test pairs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ControlSummary {

@@ -1,11 +1,23 @@
-//! How the page shows what heads were kept from following, and what more pairs would bring.
+//! How the page shows how heads were fitted, what they were kept from following, and what more pairs would bring.
 
 use serde::Serialize;
 
-use super::head_summary::{ControlSummary, LearningPoint};
+use super::head_summary::{ControlSummary, LearningPoint, MlpSummary};
 use super::summary::ObjectiveSummary;
-use super::words::{UNDEFINED, clean, count, fixed, interval, optional, percent, short};
+use super::words::{UNDEFINED, clean, count, counted, fixed, interval, optional, percent, short};
 use crate::evaluate::Estimate;
+
+/// A row of the table of fits.
+#[derive(Serialize)]
+pub(super) struct FitView {
+    name: String,
+    weight: String,
+    normalizer: String,
+    l2: String,
+    temperature: String,
+    iterations: String,
+    gradient_norm: String,
+}
 
 /// A row of the table of controls.
 #[derive(Serialize)]
@@ -26,6 +38,35 @@ pub(super) struct CurveView {
     name: String,
     points: Vec<(String, String, String)>,
     conclusion: String,
+}
+
+/// How every head of a run was fitted.
+pub(super) fn fits(objectives: &[ObjectiveSummary]) -> Vec<FitView> {
+    objectives.iter().map(fit).collect()
+}
+
+fn fit(objective: &ObjectiveSummary) -> FitView {
+    let own = || "the checkpoint's own".to_owned();
+    let [l2, iterations, gradient_norm] = match (&objective.fit, &objective.mlp) {
+        (Some(fit), _) => [short(fit.l2), count(fit.iterations), short(fit.gradient_norm)],
+        (None, Some(mlp)) => [UNDEFINED.to_owned(), epochs(mlp), UNDEFINED.to_owned()],
+        (None, None) => [own(), own(), own()],
+    };
+    FitView {
+        name: clean(&objective.name),
+        weight: short(objective.weight),
+        normalizer: clean(&objective.normalizer),
+        l2,
+        temperature: fixed(objective.temperature, 3),
+        iterations,
+        gradient_norm,
+    }
+}
+
+/// `best of 23 epochs: 18, stopped early`.
+fn epochs(mlp: &MlpSummary) -> String {
+    let end = if mlp.stopped_early { "stopped early" } else { "no more were allowed" };
+    format!("best of {}: {}, {end}", counted(mlp.epochs, "epoch"), count(mlp.best_epoch))
 }
 
 /// All controls of a run.

@@ -33,6 +33,7 @@ fn render(view: Value) -> std::result::Result<String, minijinja::Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::head_summary::MlpSummary;
     use super::super::sample;
     use super::super::words::{count, fixed, interval, percent};
     use super::*;
@@ -53,6 +54,16 @@ mod tests {
         }
         assert!(page.contains(&summary.verdict()));
         assert!(page.contains("a style rule, not a judgement"));
+    }
+
+    #[test]
+    fn a_hidden_layer_is_not_called_the_checkpoints_own() {
+        let mut summary = sample::summary();
+        summary.objectives[0].fit = None;
+        assert!(page(&summary).expect("a page").contains("the checkpoint"));
+        summary.objectives[0].mlp = Some(MlpSummary { epochs: 23, best_epoch: 18, stopped_early: true });
+        let page = page(&summary).expect("a page");
+        assert!(page.contains("best of 23 epochs: 18, stopped early") && !page.contains("the checkpoint"));
     }
 
     #[test]

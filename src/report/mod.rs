@@ -24,7 +24,7 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
-pub use head_summary::{ControlSummary, FitSummary, LearningPoint};
+pub use head_summary::{ControlSummary, FitSummary, LearningPoint, MlpSummary, TrainingPairs};
 pub use summary::{
     AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, DomainSummary, GroupAccuracy, LONGER_WINS,
     ObjectiveSummary, ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,

@@ -326,8 +326,11 @@ fn draw_l2_path<DB: DrawingBackend>(canvas: &mut Canvas<DB>, objective: &Objecti
     let (across, upright) = ("L2 penalty (log scale)", "log-loss in cross-validation");
     let frame = Frame { title: &title, across, upright, x, y };
     if path.is_empty() {
-        let given = || format!("penalty given: {}", short(fit.l2));
-        let why = objective.fit.as_ref().map_or_else(|| "the checkpoint's own head".to_owned(), |_| given());
+        let why = match (&objective.fit, &objective.mlp) {
+            (Some(fit), _) => format!("penalty given: {}", short(fit.l2)),
+            (None, Some(_)) => "a hidden layer has no penalty to choose".to_owned(),
+            (None, None) => "the checkpoint's own head".to_owned(),
+        };
         return frame.draw_empty(canvas, &why);
     }
     frame.draw(canvas, &powers_of_ten(&x), &y.ticks(4));

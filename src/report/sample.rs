@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::head_summary::{ControlSummary, FitSummary, LearningPoint};
+use super::head_summary::{ControlSummary, FitSummary, LearningPoint, TrainingPairs};
 use super::summary::{
     AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, GroupAccuracy, LONGER_WINS,
     ObjectiveSummary, ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
@@ -200,23 +200,6 @@ fn objective(recipe: &Recipe, noise: &mut Noise) -> ObjectiveSummary {
     } else {
         Vec::new()
     };
-    let control = ControlSummary {
-        probe: "length".to_owned(),
-        strength: None,
-        correlation: Some(0.012),
-        uncontrolled_correlation: Some(0.31),
-        accuracy: accuracy(&head),
-        uncontrolled_accuracy: accuracy(&longer),
-        paid: accuracy_difference(&head, &longer),
-    };
-    let point = |pairs: usize| LearningPoint {
-        pairs,
-        accuracy: accuracy(&head[..head.len().min(pairs)]),
-        log_loss: log_loss(&head),
-    };
-    let learning_curve = [100, 200, 400, 800].map(point).to_vec();
-    let rate = accuracy(&head).map_or(0.5, |estimate| estimate.value);
-    let path = |step: i32| (10f64.powi(step), 0.46 + 0.012 * f64::from(step - 1).powi(2) * (1.0 - rate * 0.5));
     ObjectiveSummary {
         name: recipe.name.to_owned(),
         question: recipe.question.to_owned(),
@@ -232,15 +215,11 @@ fn objective(recipe: &Recipe, noise: &mut Noise) -> ObjectiveSummary {
         train: SplitSize { pairs: recipe.pairs * 8, prompts: recipe.pairs * 7 },
         calibration: SplitSize { pairs: recipe.pairs, prompts: recipe.pairs * 9 / 10 },
         test: SplitSize { pairs: recipe.pairs, prompts: recipe.pairs * 10 / 11 + 1 },
-        fit: Some(FitSummary {
-            l2: 10.0,
-            l2_path: (-2..=4).map(path).collect(),
-            gradient_norm: 3.1e-9,
-            iterations: 9,
-            ..FitSummary::default()
-        }),
-        controls: vec![control],
-        learning_curve,
+        fit: Some(fit(&head)),
+        mlp: None,
+        training: Some(TrainingPairs { decided: recipe.pairs * 8, ties: 0, smallest_margin: Some(-4.2) }),
+        controls: vec![control(&head, &longer)],
+        learning_curve: learning_curve(&head),
         temperature: 1.084,
         accuracy: accuracy(&head),
         baselines: vec![
@@ -255,11 +234,45 @@ fn objective(recipe: &Recipe, noise: &mut Noise) -> ObjectiveSummary {
         ece_uncalibrated: expected_calibration_error(&longer),
         reliability: reliability(&head, 10),
         test_scores: (0..recipe.pairs * 2).map(|_| noise.normal() + 0.2 * noise.normal().powi(2)).collect(),
+        repeated_responses: recipe.pairs / 90,
         length_correlation: Some((recipe.length * 0.24).clamp(-0.94, 0.94)),
         groups,
         audit: audit(recipe),
         outcomes: head,
     }
+}
+
+fn fit(head: &[Outcome]) -> FitSummary {
+    let rate = accuracy(head).map_or(0.5, |estimate| estimate.value);
+    let path = |step: i32| (10f64.powi(step), 0.46 + 0.012 * f64::from(step - 1).powi(2) * (1.0 - rate * 0.5));
+    FitSummary {
+        l2: 10.0,
+        l2_path: (-2..=4).map(path).collect(),
+        gradient_norm: 3.1e-9,
+        iterations: 9,
+        ..FitSummary::default()
+    }
+}
+
+fn control(head: &[Outcome], longer: &[Outcome]) -> ControlSummary {
+    ControlSummary {
+        probe: "length".to_owned(),
+        strength: None,
+        correlation: Some(0.012),
+        uncontrolled_correlation: Some(0.31),
+        accuracy: accuracy(head),
+        uncontrolled_accuracy: accuracy(longer),
+        paid: accuracy_difference(head, longer),
+    }
+}
+
+fn learning_curve(head: &[Outcome]) -> Vec<LearningPoint> {
+    let point = |pairs: usize| LearningPoint {
+        pairs,
+        accuracy: accuracy(&head[..head.len().min(pairs)]),
+        log_loss: log_loss(head),
+    };
+    [100, 200, 400, 800].map(point).to_vec()
 }
 
 fn audit(recipe: &Recipe) -> AuditSummary {

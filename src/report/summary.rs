@@ -11,7 +11,7 @@ pub use reference::{DomainSummary, ReferenceSummary};
 
 use serde::{Deserialize, Serialize};
 
-use super::head_summary::{ControlSummary, FitSummary, LearningPoint};
+use super::head_summary::{ControlSummary, FitSummary, LearningPoint, MlpSummary, TrainingPairs};
 use super::words::{counted, fixed, interval, percent};
 use crate::combine::Combination;
 use crate::evaluate::{Estimate, Outcome, ReliabilityBin};
@@ -135,8 +135,12 @@ pub struct ObjectiveSummary {
     pub calibration: SplitSize,
     /// The split everything here is measured on.
     pub test: SplitSize,
-    /// How the head was fitted; `None` for a checkpoint's own score head.
+    /// How a linear head was fitted; `None` for other heads.
     pub fit: Option<FitSummary>,
+    /// How a head with a hidden layer was trained; `None` for other heads.
+    pub mlp: Option<MlpSummary>,
+    /// The pairs the head was fitted on; `None` for heads that were not fitted on pairs.
+    pub training: Option<TrainingPairs>,
     /// What the head was kept from following.
     pub controls: Vec<ControlSummary>,
     /// Accuracy by number of training pairs; empty where it was not measured.
@@ -163,6 +167,8 @@ pub struct ObjectiveSummary {
     pub reliability: Vec<ReliabilityBin>,
     /// Normalized scores of the test responses.
     pub test_scores: Vec<f64>,
+    /// How many of the test responses stand word for word among the training responses.
+    pub repeated_responses: usize,
     /// Spearman's correlation of a response's score and its number of words, on the test responses.
     pub length_correlation: Option<f64>,
     /// Accuracy on parts of the test pairs, such as by label source.

@@ -262,6 +262,7 @@ fn audit_rows(objective: &ObjectiveSummary) -> Vec<(&str, String, Option<f64>)> 
     rows.push(count("duplicates", audit.duplicates));
     rows.push(count("contradictions", audit.contradictions));
     rows.push(count("split_conflicts", audit.split_conflicts));
+    rows.push(count("test responses among the training ones", objective.repeated_responses));
     let shares = [
         ("share of pairs whose longer answer wins", audit.longer_wins),
         ("mean words of chosen answers", audit.mean_words_chosen),

@@ -3,15 +3,14 @@
 use serde::Serialize;
 
 use super::formula::formula;
-use super::head_summary::FitSummary;
-use super::heads_view::{self, ControlView, CurveView};
+use super::heads_view::{self, ControlView, CurveView, FitView};
 use super::plots::{Chart, Figure, figures};
 use super::summary::{
     BAG_OF_WORDS, DomainSummary, LONGER_WINS, ObjectiveSummary, ReadoutSummary, RunSummary, SHORTER_WINS, Standing,
     split_words,
 };
 use super::warnings::warnings;
-use super::words::{UNDEFINED, clean, count, counted, fixed, interval, optional, percent, short};
+use super::words::{UNDEFINED, clean, count, counted, fixed, interval, optional, percent};
 use crate::error::Result;
 use crate::evaluate::Estimate;
 use crate::normalize::LEAST_RESPONSES;
@@ -111,17 +110,6 @@ struct AuditView {
 }
 
 #[derive(Serialize)]
-struct FitView {
-    name: String,
-    weight: String,
-    normalizer: String,
-    l2: String,
-    temperature: String,
-    iterations: String,
-    gradient_norm: String,
-}
-
-#[derive(Serialize)]
 struct ReadoutView {
     pooling: String,
     layers: String,
@@ -154,7 +142,7 @@ pub(super) fn view(summary: &RunSummary) -> Result<Page> {
         combined: combined(summary),
         audits: summary.objectives.iter().map(audit).collect(),
         made: made(summary),
-        fits: summary.objectives.iter().map(fit).collect(),
+        fits: heads_view::fits(&summary.objectives),
         readouts: summary.readouts.iter().map(readout).collect(),
         controls: heads_view::controls(&summary.objectives),
         curves: heads_view::curves(&summary.objectives),
@@ -335,6 +323,10 @@ fn audit(objective: &ObjectiveSummary) -> AuditView {
     items.extend(audit.dropped.iter().map(|(reason, rows)| (format!("Left out: {}", clean(reason)), count(*rows))));
     items.push(("Duplicates".to_owned(), count(audit.duplicates)));
     items.push(("Contradictions".to_owned(), count(audit.contradictions)));
+    items.push((
+        "Test responses that stand word for word among the training ones".to_owned(),
+        count(objective.repeated_responses),
+    ));
     items
         .push(("Prompts marked for training and as held out (held out here)".to_owned(), count(audit.split_conflicts)));
     if audit.domain_conflicts > 0 {
@@ -387,20 +379,6 @@ fn made(summary: &RunSummary) -> Vec<(&'static str, String)> {
         ("Prompts that lost their oldest tokens", count(backbone.cut_prompts)),
         ("Responses that lost their middle", count(backbone.cut_responses)),
     ]
-}
-
-fn fit(objective: &ObjectiveSummary) -> FitView {
-    let own = || "the checkpoint's own".to_owned();
-    let told = |tell: fn(&FitSummary) -> String| objective.fit.as_ref().map_or_else(own, tell);
-    FitView {
-        name: clean(&objective.name),
-        weight: short(objective.weight),
-        normalizer: clean(&objective.normalizer),
-        l2: told(|fit| short(fit.l2)),
-        temperature: fixed(objective.temperature, 3),
-        iterations: told(|fit| count(fit.iterations)),
-        gradient_norm: told(|fit| short(fit.gradient_norm)),
-    }
 }
 
 fn readout(readout: &ReadoutSummary) -> ReadoutView {

@@ -1,14 +1,16 @@
 //! What a reader must know before trusting the numbers: a typed list, each entry with a headline and a remedy.
 //!
-//! Adding a warning = one variant, its two texts, one check. The checks and their thresholds stand in `checks`.
+//! Adding a warning = one variant, its two texts, one check. The checks and their thresholds stand in `checks`, the
+//! texts in `headlines` and `remedies`.
 
 mod checks;
+mod headlines;
+mod remedies;
 #[cfg(test)]
 mod tests;
 
 pub use checks::warnings;
 
-use super::words::{count, counted, fixed, interval, percent, short};
 use crate::evaluate::Estimate;
 
 /// Something that limits what the numbers can be used for.
@@ -20,6 +22,24 @@ pub enum Warning {
         objective: String,
         /// How many test prompts.
         split_conflicts: usize,
+    },
+    /// Every test pair is ranked right: more often a leak than a good head.
+    SuspiciouslyPerfect {
+        /// Which objective.
+        objective: String,
+        /// Test pairs.
+        pairs: usize,
+        /// Test responses that stand word for word among the training responses.
+        repeated: usize,
+        /// Test responses.
+        responses: usize,
+    },
+    /// The accuracy's interval holds that of a coin, or lies below it.
+    NotBetterThanChance {
+        /// Which objective.
+        objective: String,
+        /// Its accuracy.
+        accuracy: Estimate,
     },
     /// The accuracy's interval is too wide to conclude much.
     TooFewTestPairs {
@@ -73,6 +93,15 @@ pub enum Warning {
         /// Whether the predictions are too extreme rather than too timid.
         overconfident: bool,
     },
+    /// Hardly any training pair says which answer is better.
+    MostlyTies {
+        /// Which objective.
+        objective: String,
+        /// Training pairs that are ties.
+        ties: usize,
+        /// Training pairs.
+        pairs: usize,
+    },
     /// Much of the data was left out.
     ManyDropped {
         /// Which objective.
@@ -111,6 +140,24 @@ pub enum Warning {
         /// How far out the farthest lies, in robust standard deviations.
         farthest: f64,
     },
+    /// The head ranks every training pair right with a lead that nothing but the penalty limits.
+    SeparatedTraining {
+        /// Which objective.
+        objective: String,
+        /// Decided training pairs.
+        pairs: usize,
+        /// The smallest lead among them, in log-odds.
+        smallest_margin: f64,
+    },
+    /// Training ended before the held-out loss had stopped falling.
+    NotConverged {
+        /// Which objective.
+        objective: String,
+        /// Epochs run, all that were allowed.
+        epochs: usize,
+        /// The epoch whose head was kept.
+        best_epoch: usize,
+    },
     /// The best penalty is the last one tried.
     L2AtGridEdge {
         /// Which objective.
@@ -127,114 +174,69 @@ impl Warning {
     pub fn headline(&self) -> String {
         match self {
             Self::SplitConflicts { objective, split_conflicts } => {
-                format!(
-                    "{objective}: {} marked both for training and as held out; all are held out",
-                    counted(*split_conflicts, "prompt")
-                )
+                headlines::split_conflicts(objective, *split_conflicts)
             }
+            Self::SuspiciouslyPerfect { objective, pairs, repeated, responses } => {
+                headlines::perfect(objective, *pairs, (*repeated, *responses))
+            }
+            Self::NotBetterThanChance { objective, accuracy } => headlines::chance(objective, accuracy),
             Self::TooFewTestPairs { objective, pairs, prompts, accuracy } => {
-                few_test_pairs(objective, (*pairs, *prompts), accuracy.as_ref())
+                headlines::few_test_pairs(objective, (*pairs, *prompts), accuracy.as_ref())
             }
             Self::NotBetterThanBaseline { objective, verdict, .. } => format!("{objective}: {verdict}"),
             Self::RuleLabels { objective } => {
                 format!("{objective}: a style rule, not a judgement; all its labels were made by a rule")
             }
-            Self::ScoreFollowsLength { objective, correlation } => follows_length(objective, *correlation),
+            Self::ScoreFollowsLength { objective, correlation } => headlines::follows_length(objective, *correlation),
             Self::NearlySameObjectives { left, right, correlation } => {
-                let manner = if *correlation > 0.0 { "alike" } else { "oppositely" };
-                format!("{left} and {right} rank answers almost {manner} (rank correlation {})", fixed(*correlation, 2))
+                headlines::nearly_same(left, right, *correlation)
             }
             Self::PoorCalibration { objective, ece, overconfident } => {
-                let word = if *overconfident { "overconfident" } else { "underconfident" };
-                format!(
-                    "{objective}: {word}; predicted probabilities are off by {} points on average",
-                    fixed(ece * 100.0, 1)
-                )
+                headlines::calibration(objective, *ece, *overconfident)
             }
+            Self::MostlyTies { objective, ties, pairs } => headlines::ties(objective, (*ties, *pairs)),
             Self::ManyDropped { objective, dropped, rows, reason } => {
-                let share = percent(*dropped as f64 / *rows as f64);
-                let (dropped, rows) = (count(*dropped), counted(*rows, "row"));
-                format!("{objective}: {dropped} of {rows} ({share}) left out, mostly: {reason}")
+                headlines::many_dropped(objective, (*dropped, *rows), reason)
             }
             Self::Contradictions { objective, contradictions, pairs } => {
-                let pairs = counted(*pairs, "pair");
-                format!("{objective}: {} of {pairs} stand there in both directions", count(*contradictions))
+                headlines::contradictions(objective, *contradictions, *pairs)
             }
             Self::FewReferences { objective, responses, source } => {
-                let responses = counted(*responses, "response");
-                format!("{objective}: its normalizer rests on only {responses} ({source})")
+                headlines::few_references(objective, *responses, source)
             }
             Self::FarReference { objective, normalizer, farthest } => {
-                let far = fixed(*farthest, 0);
-                format!("{objective}: a reference score lies {far} robust deviations out and widens its {normalizer}")
+                headlines::far_reference(objective, normalizer, *farthest)
             }
-            Self::L2AtGridEdge { objective, l2, largest } => {
-                let edge = if *largest { "largest" } else { "smallest" };
-                format!("{objective}: the best penalty, {}, is the {edge} one tried", short(*l2))
+            Self::SeparatedTraining { objective, pairs, smallest_margin } => {
+                headlines::separated(objective, *pairs, *smallest_margin)
             }
+            Self::NotConverged { objective, epochs, best_epoch } => {
+                headlines::not_converged(objective, *epochs, *best_epoch)
+            }
+            Self::L2AtGridEdge { objective, l2, largest } => headlines::grid_edge(objective, *l2, *largest),
         }
     }
 
     /// What to do about it.
     pub fn remedy(&self) -> String {
         match self {
-            Self::SplitConflicts { .. } => "The accuracy stands, because no head was fitted on them; but the sources' \
-                                        own splits overlap, so their published figures may not."
-                .to_owned(),
-            Self::TooFewTestPairs { .. } => {
-                "Collect more pairs on new prompts; more pairs on the same prompts help little.".to_owned()
-            }
-            Self::NotBetterThanBaseline { baseline, style_rule: true, .. } => {
-                format!("No surprise where {baseline} is nearly the rule itself: use the rule, or drop the objective.")
-            }
-            Self::NotBetterThanBaseline { baseline, .. } => format!(
-                "Do not let this head steer training yet: {baseline} may do as well. Collect more pairs, above all \
-                 pairs on which {baseline} is wrong, or try a larger backbone or another layer."
-            ),
-            Self::RuleLabels { .. } => "Read its accuracy as how well the head imitates the rule. Where the rule can \
-                                        be computed at scoring time, that is cheaper and exact."
-                .to_owned(),
-            Self::ScoreFollowsLength { .. } => "A policy trained on it will learn length. Add pairs of equal length, \
-                                                or lower this objective's weight."
-                .to_owned(),
-            Self::NearlySameObjectives { left, right, correlation } if *correlation > 0.0 => {
-                format!("Together they count one thing twice. Drop one of {left} and {right}, or halve their weights.")
-            }
-            Self::NearlySameObjectives { left, right, .. } => {
-                format!(
-                    "They cancel each other out in a sum. Check that the labels of {left} and {right} are not swapped."
-                )
-            }
-            Self::PoorCalibration { .. } => "Use the score to rank, not as a probability. More calibration pairs from \
-                                             the same source as the test pairs usually mend this."
-                .to_owned(),
-            Self::ManyDropped { .. } => "Look at the reasons in the data audit below; the source's format or fields \
-                                         may be set wrongly."
-                .to_owned(),
-            Self::Contradictions { .. } => "If labelers really disagree, give the share of votes as a soft label; if \
-                                            not, look for swapped columns in one of the sources."
-                .to_owned(),
-            Self::FewReferences { .. } => "Name a file with more responses, best of the policy that will be trained, \
-                                           under `reference`; or collect more pairs."
-                .to_owned(),
-            Self::FarReference { .. } => "Use `normalizer: robust` or `quantile`, on which single scores have little \
-                                          effect, or read the responses that score so."
-                .to_owned(),
-            Self::L2AtGridEdge { largest, .. } => {
-                format!("Add {} values to `l2_grid` and train again.", if *largest { "larger" } else { "smaller" })
-            }
+            Self::SplitConflicts { .. } => remedies::SPLIT_CONFLICTS.to_owned(),
+            Self::SuspiciouslyPerfect { repeated, .. } => remedies::perfect(*repeated).to_owned(),
+            Self::NotBetterThanChance { .. } => remedies::CHANCE.to_owned(),
+            Self::TooFewTestPairs { .. } => remedies::FEW_TEST_PAIRS.to_owned(),
+            Self::NotBetterThanBaseline { baseline, style_rule, .. } => remedies::not_better(baseline, *style_rule),
+            Self::RuleLabels { .. } => remedies::RULE_LABELS.to_owned(),
+            Self::ScoreFollowsLength { .. } => remedies::FOLLOWS_LENGTH.to_owned(),
+            Self::NearlySameObjectives { left, right, correlation } => remedies::nearly_same(left, right, *correlation),
+            Self::PoorCalibration { .. } => remedies::CALIBRATION.to_owned(),
+            Self::MostlyTies { .. } => remedies::TIES.to_owned(),
+            Self::ManyDropped { .. } => remedies::MANY_DROPPED.to_owned(),
+            Self::Contradictions { .. } => remedies::CONTRADICTIONS.to_owned(),
+            Self::FewReferences { .. } => remedies::FEW_REFERENCES.to_owned(),
+            Self::FarReference { .. } => remedies::FAR_REFERENCE.to_owned(),
+            Self::SeparatedTraining { .. } => remedies::SEPARATED.to_owned(),
+            Self::NotConverged { .. } => remedies::NOT_CONVERGED.to_owned(),
+            Self::L2AtGridEdge { largest, .. } => remedies::grid_edge(*largest),
         }
     }
-}
-
-fn few_test_pairs(objective: &str, (pairs, prompts): (usize, usize), accuracy: Option<&Estimate>) -> String {
-    let size = format!("{} of {}", counted(pairs, "test pair"), counted(prompts, "prompt"));
-    let range = accuracy.map(|accuracy| format!("; 95% interval of its accuracy: {}", interval(accuracy)));
-    format!("{objective}: only {size}{}", range.unwrap_or_default())
-}
-
-fn follows_length(objective: &str, correlation: f64) -> String {
-    let direction = if correlation > 0.0 { "longer" } else { "shorter" };
-    let correlation = fixed(correlation, 2);
-    format!("{objective}: the score mostly says that an answer is {direction} (rank correlation {correlation})")
 }

@@ -2,21 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fit::items_of;
+use super::fit::{Training, items_of};
 use super::search::Search;
 use super::{CALIBRATION, Normalizers, Trained, TrainedHead};
 use crate::backbone::Backbone;
-use crate::config::{Config, ControlConfig, ControlMode, HeadKind, ModelPlace, ObjectiveConfig};
+use crate::config::{Config, ControlConfig, ControlMode, HeadKind, Loss, ModelPlace, ObjectiveConfig};
 use crate::data::{Audit, Dataset, Item, ObjectivePairs, Pair, Split, probes};
 use crate::evaluate::{
     Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability, spearman,
 };
 use crate::features::Counts;
 use crate::files;
-use crate::head::{Fit, pair_rank_correlation};
+use crate::head::{Fit, MlpFit, Stopped, pair_rank_correlation};
 use crate::report::{
     AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, ControlSummary, DomainSummary, FitSummary,
-    GroupAccuracy, LONGER_WINS, ObjectiveSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
+    GroupAccuracy, LONGER_WINS, MlpSummary, ObjectiveSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
+    TrainingPairs,
 };
 
 const RELIABILITY_BINS: usize = 10;
@@ -126,6 +127,8 @@ fn objective_summary(
         calibration: split_size(&pairs.pairs, Split::Calibration),
         test: split_size(&pairs.pairs, Split::Test),
         fit: head.training.fit().map(fit_summary),
+        mlp: mlp_summary(&head.training),
+        training: training_pairs(objective, pairs, head),
         controls: controls(objective, pairs, dataset, head),
         learning_curve: head.learning_curve.clone(),
         temperature: head.temperature,
@@ -137,6 +140,7 @@ fn objective_summary(
         ece: expected_calibration_error(&outcomes),
         ece_uncalibrated: expected_calibration_error(&uncalibrated),
         reliability: reliability(&outcomes, RELIABILITY_BINS),
+        repeated_responses: repeated_responses(items, &test_items, &items_of(&pairs.pairs, Split::Train)),
         length_correlation: spearman(&test_scores, &test_words),
         test_scores,
         groups: by_label_source(&pairs.pairs, &raw),
@@ -154,6 +158,39 @@ fn fit_summary(fit: &Fit) -> FitSummary {
         tie_parameter: fit.tie_parameter,
         constant_columns: fit.posterior.standardiser.constant_columns().len(),
     }
+}
+
+fn mlp_summary(training: &Training) -> Option<MlpSummary> {
+    let Training::Mlp(MlpFit { held_out_path, best_epoch, stopped, .. }) = training else { return None };
+    let stopped_early = *stopped == Stopped::Early;
+    Some(MlpSummary { epochs: held_out_path.len(), best_epoch: *best_epoch, stopped_early })
+}
+
+/// The training pairs under the head's own log-odds, before the temperature; `None` where it was not fitted on pairs.
+fn training_pairs(objective: &ObjectiveConfig, pairs: &ObjectivePairs, head: &TrainedHead) -> Option<TrainingPairs> {
+    match &objective.head {
+        HeadKind::Pretrained(_) => return None,
+        HeadKind::Linear(config) if config.loss == Loss::Regression => return None,
+        HeadKind::Linear(_) | HeadKind::Mlp(_) => {}
+    }
+    let raw = |item: usize| head.scores[item].raw * head.temperature;
+    Some(lead_of_training_pairs(&outcomes(&pairs.pairs, Split::Train, &raw)))
+}
+
+fn lead_of_training_pairs(outcomes: &[Outcome]) -> TrainingPairs {
+    let decided: Vec<f64> =
+        outcomes.iter().filter(|outcome| outcome.preference > 0.5).map(|outcome| outcome.margin).collect();
+    TrainingPairs {
+        decided: decided.len(),
+        ties: outcomes.len() - decided.len(),
+        smallest_margin: decided.into_iter().min_by(f64::total_cmp),
+    }
+}
+
+/// How many of the `tested` items have a response that is also one of a `trained` item, but for blanks around it.
+fn repeated_responses(items: &[Item], tested: &[usize], trained: &[usize]) -> usize {
+    let known: BTreeSet<&str> = trained.iter().map(|&item| items[item].response.trim()).collect();
+    tested.iter().filter(|&&item| known.contains(items[item].response.trim())).count()
 }
 
 /// What bias control did to a head and what it cost, on the test pairs.
@@ -294,4 +331,30 @@ fn correlations(heads: &[TrainedHead], items: &[usize]) -> Vec<Vec<Option<f64>>>
     let column = |head: &TrainedHead| items.iter().map(|&item| head.scores[item].normalized).collect::<Vec<f64>>();
     let columns: Vec<Vec<f64>> = heads.iter().map(column).collect();
     columns.iter().map(|left| columns.iter().map(|right| spearman(left, right)).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_count_as_repeated_word_for_word_but_for_blanks_around_them() {
+        let item = |response: &str| Item { prompt: Vec::new(), response: response.to_owned() };
+        let items: Vec<Item> = ["Yes.", " Yes.\n", "yes.", "Yes. No.", "No."].into_iter().map(item).collect();
+        assert_eq!(repeated_responses(&items, &[1, 2, 3, 4], &[0]), 1, "only the second is the same");
+        assert_eq!(repeated_responses(&items, &[0, 1, 2], &[0, 3]), 2, "every copy counts");
+        assert_eq!(repeated_responses(&items, &[2, 3], &[]), 0);
+    }
+
+    #[test]
+    fn the_smallest_lead_is_that_of_a_decided_pair() {
+        let outcome = |(margin, preference): (f64, f64)| Outcome { margin, preference, cluster: 0 };
+        let found =
+            |rows: &[(f64, f64)]| lead_of_training_pairs(&rows.iter().copied().map(outcome).collect::<Vec<Outcome>>());
+        let TrainingPairs { decided, ties, smallest_margin } =
+            found(&[(40.0, 1.0), (-3.0, 0.5), (31.5, 0.75), (0.0, 0.5)]);
+        assert_eq!((decided, ties, smallest_margin), (2, 2, Some(31.5)));
+        assert_eq!(found(&[(5.0, 1.0), (-0.5, 1.0)]).smallest_margin, Some(-0.5));
+        assert_eq!(found(&[(5.0, 0.5)]), TrainingPairs { decided: 0, ties: 1, smallest_margin: None });
+    }
 }

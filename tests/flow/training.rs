@@ -28,6 +28,34 @@ fn heads_of_the_quickstart_learn_something() {
 }
 
 #[test]
+fn a_hidden_layer_says_how_its_training_ended() {
+    let project = Project::warm();
+    let cut_short = "objectives.safety.head={mlp: {hidden: 4, max_epochs: 1}}";
+    let patient = "objectives.helpfulness.head={mlp: {hidden: 4, learning_rate: 0.05, patience: 1, max_epochs: 500}}";
+    project.train(&["--quiet", "--set", cut_short, "--set", patient]);
+    let text = std::fs::read_to_string(project.path("reports/quickstart/summary.json")).expect("summary");
+    let summary: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let objective = |name: &str| {
+        let objectives = summary["objectives"].as_array().expect("a list");
+        objectives.iter().find(|objective| objective["name"] == name).expect("trained").clone()
+    };
+    let (safety, helpfulness, conciseness) = (objective("safety"), objective("helpfulness"), objective("conciseness"));
+    assert_eq!(safety["mlp"], serde_json::json!({ "epochs": 1, "best_epoch": 1, "stopped_early": false }));
+    let mlp = &helpfulness["mlp"];
+    assert_eq!(mlp["stopped_early"], true);
+    assert_eq!(mlp["epochs"].as_u64(), mlp["best_epoch"].as_u64().map(|best| best + 1), "one more than the best");
+    assert!(safety["fit"].is_null() && conciseness["mlp"].is_null() && conciseness["fit"].is_object());
+    for objective in [&safety, &helpfulness, &conciseness] {
+        let training = &objective["training"];
+        let pairs = training["decided"].as_u64().zip(training["ties"].as_u64()).map(|(decided, ties)| decided + ties);
+        assert_eq!(pairs, objective["train"]["pairs"].as_u64(), "{}", objective["name"]);
+    }
+    let page = std::fs::read_to_string(project.path("reports/quickstart/index.html")).expect("page");
+    assert!(page.contains("safety: not converged; training ended after 1 epoch"));
+    assert!(!page.contains("helpfulness: not converged"));
+}
+
+#[test]
 fn dry_run_writes_nothing() {
     let project = Project::new();
     let text = project.train(&["--dry-run"]);

@@ -18,7 +18,8 @@ struct Fixture {
 #[test]
 fn shrinkage_and_distances_equal_scikit_learns() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/covariance.json");
-    let fixture: Fixture = serde_json::from_str(&std::fs::read_to_string(path).expect("fixture")).expect("fixture");
+    let fixture: Fixture =
+        serde_json::from_slice(&crate::files::read(&path, "a fixture").expect("fixture")).expect("fixture");
     let mut features = Features::new(fixture.rows[0].len());
     fixture.rows.iter().for_each(|row| features.push(row));
     let all: Vec<usize> = (0..features.rows()).collect();

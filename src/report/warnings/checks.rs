@@ -4,29 +4,39 @@ use super::Warning;
 use crate::normalize::LEAST_RESPONSES;
 use crate::report::summary::{ObjectiveSummary, ReferenceSummary, RunSummary, Standing};
 
+/// Fewer test pairs than this may all be ranked right by a good head.
+const MANY_PERFECT: usize = 50;
 const FEW_PAIRS: usize = 100;
 const FEW_PROMPTS: usize = 50;
 const FOLLOWS_LENGTH: f64 = 0.8;
 const NEARLY_SAME: f64 = 0.95;
 const POOR_CALIBRATION: f64 = 0.1;
+const MANY_TIES: f64 = 0.9;
 const MANY_DROPPED: f64 = 0.1;
 const MANY_CONTRADICTIONS: f64 = 0.01;
 /// In units of 1.4826 · median absolute deviation.
 const FAR_REFERENCE: f64 = 10.0;
+/// In log-odds before calibration: one labeler in 10¹³ would disagree, which no data say.
+const SEPARATED: f64 = 30.0;
 
 /// All warnings of a run: what spoils the numbers first, then what limits them, each kind in the run's order.
 pub fn warnings(summary: &RunSummary) -> Vec<Warning> {
-    let checks: [fn(&ObjectiveSummary) -> Option<Warning>; 11] = [
+    let checks: [fn(&ObjectiveSummary) -> Option<Warning>; 16] = [
         split_conflicts,
+        perfect,
+        chance,
         few_test_pairs,
         not_better,
         rule_labels,
         follows_length,
         poor_calibration,
+        mostly_ties,
         many_dropped,
         contradictions,
         few_references,
         far_reference,
+        separated,
+        not_converged,
         grid_edge,
     ];
     let mut found: Vec<Warning> = checks.iter().flat_map(|check| summary.objectives.iter().filter_map(check)).collect();
@@ -37,6 +47,23 @@ pub fn warnings(summary: &RunSummary) -> Vec<Warning> {
 fn split_conflicts(objective: &ObjectiveSummary) -> Option<Warning> {
     let split_conflicts = objective.audit.split_conflicts;
     (split_conflicts > 0).then(|| Warning::SplitConflicts { objective: objective.name.clone(), split_conflicts })
+}
+
+fn perfect(objective: &ObjectiveSummary) -> Option<Warning> {
+    // Without a pair that is tied or ranked wrong, the mean of the credits is exactly 1.
+    let accuracy = objective.accuracy.filter(|accuracy| accuracy.value == 1.0 && accuracy.n >= MANY_PERFECT)?;
+    Some(Warning::SuspiciouslyPerfect {
+        objective: objective.name.clone(),
+        pairs: accuracy.n,
+        repeated: objective.repeated_responses,
+        responses: objective.test_scores.len(),
+    })
+}
+
+/// Said beside the baselines: a head can beat a bad baseline and still not beat a coin.
+fn chance(objective: &ObjectiveSummary) -> Option<Warning> {
+    let accuracy = objective.accuracy.filter(|accuracy| accuracy.low <= 0.5)?;
+    Some(Warning::NotBetterThanChance { objective: objective.name.clone(), accuracy })
 }
 
 fn few_test_pairs(objective: &ObjectiveSummary) -> Option<Warning> {
@@ -81,6 +108,13 @@ fn poor_calibration(objective: &ObjectiveSummary) -> Option<Warning> {
 const NO_COMPARISON: [&str; 4] =
     ["equal scores", "scores closer than min_gap", "not equal on the rule's score", "equal numbers of words"];
 
+fn mostly_ties(objective: &ObjectiveSummary) -> Option<Warning> {
+    let training = objective.training?;
+    let pairs = training.decided + training.ties;
+    let found = Warning::MostlyTies { objective: objective.name.clone(), ties: training.ties, pairs };
+    (training.ties as f64 > MANY_TIES * pairs as f64).then_some(found)
+}
+
 fn many_dropped(objective: &ObjectiveSummary) -> Option<Warning> {
     let rows = objective.audit.rows;
     let lost = || objective.audit.dropped.iter().filter(|(reason, _)| !NO_COMPARISON.contains(&reason.as_str()));
@@ -118,6 +152,17 @@ fn far_reference(objective: &ObjectiveSummary) -> Option<Warning> {
     let normalizer = objective.normalizer.clone();
     let moved = ["zscore", "sigmoid", "minmax"].contains(&normalizer.as_str());
     moved.then(|| Warning::FarReference { objective: objective.name.clone(), normalizer, farthest })
+}
+
+fn separated(objective: &ObjectiveSummary) -> Option<Warning> {
+    let training = objective.training?;
+    let smallest_margin = training.smallest_margin.filter(|margin| *margin > SEPARATED)?;
+    Some(Warning::SeparatedTraining { objective: objective.name.clone(), pairs: training.decided, smallest_margin })
+}
+
+fn not_converged(objective: &ObjectiveSummary) -> Option<Warning> {
+    let mlp = objective.mlp.as_ref().filter(|mlp| !mlp.stopped_early)?;
+    Some(Warning::NotConverged { objective: objective.name.clone(), epochs: mlp.epochs, best_epoch: mlp.best_epoch })
 }
 
 fn grid_edge(objective: &ObjectiveSummary) -> Option<Warning> {

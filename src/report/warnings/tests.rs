@@ -1,6 +1,8 @@
 //! Each warning: when it is given, when not, and that it says something.
 
 use super::*;
+use crate::evaluate::{Outcome, accuracy};
+use crate::report::head_summary::{MlpSummary, TrainingPairs};
 use crate::report::sample;
 use crate::report::summary::{ObjectiveSummary, RunSummary};
 
@@ -158,5 +160,85 @@ fn a_reference_score_far_out_matters_where_it_moves_the_scale() {
         });
         assert_eq!(found.len(), expected, "{normalizer} {farthest:?}");
         assert!(found.iter().all(|one| one.remedy().contains("robust")));
+    }
+}
+
+#[test]
+fn a_perfect_test_is_suspicious_and_states_the_overlap() {
+    let perfect = |value: f64, n: usize| Some(Estimate { value, low: 0.93, high: 1.0, n, clusters: n });
+    for (value, n, expected) in [(1.0, 50, 1), (1.0, 49, 0), (0.999, 1_000, 0)] {
+        let found = after(|objective| objective.accuracy = perfect(value, n));
+        assert_eq!(found.len(), expected, "{value} of {n}");
+    }
+    let with = |repeated: usize| {
+        let found = after(|objective| {
+            objective.accuracy = perfect(1.0, 50);
+            objective.repeated_responses = repeated;
+            objective.test_scores.truncate(90);
+        });
+        let [one @ Warning::SuspiciouslyPerfect { .. }] = &found[..] else { panic!("{found:?}") };
+        (one.headline(), one.remedy())
+    };
+    let ((clean, look), (stained, drop)) = (with(0), with(12));
+    assert!(clean.contains("suspiciously perfect; all 50 test pairs"), "{clean}");
+    assert!(clean.contains("0 of 90 test responses") && stained.contains("12 of 90 test responses"), "{stained}");
+    assert!(!look.contains("contaminated") && drop.contains("contaminated"));
+}
+
+#[test]
+fn chance_is_stated_even_where_every_baseline_is_beaten() {
+    // Labels that have nothing to do with the head's margins: every other pair is right.
+    let margin = |pair: usize| if pair.is_multiple_of(2) { 2.0 } else { -2.0 };
+    let noise = |pair: usize| Outcome { margin: margin(pair), preference: 1.0, cluster: pair };
+    let coin = accuracy(&(0..400).map(noise).collect::<Vec<Outcome>>()).expect("pairs");
+    let between = |value: f64, low: f64, high: f64| Estimate { value, low, high, n: 400, clusters: 400 };
+    for (estimate, words) in [
+        (between(0.52, 0.471, 0.569), Some("not better than chance; right on 52.0% of test pairs (95% 47.1 to 56.9)")),
+        (coin, Some("not better than chance; right on 50.0% of test pairs")),
+        (between(0.55, 0.5, 0.6), Some("not better than chance")),
+        (between(0.4, 0.35, 0.45), Some("worse than chance")),
+        (between(0.6, 0.55, 0.65), None),
+    ] {
+        let found = after(|objective| objective.accuracy = Some(estimate));
+        assert_eq!(found.len(), usize::from(words.is_some()), "{found:?}");
+        let right = |one: &Warning| matches!(one, Warning::NotBetterThanChance { .. });
+        assert!(found.iter().all(|one| right(one) && one.headline().contains(words.unwrap_or_default())), "{found:?}");
+    }
+}
+
+#[test]
+fn more_than_nine_ties_in_ten_training_pairs() {
+    for (ties, expected) in [(90, 0), (91, 1)] {
+        let training = TrainingPairs { decided: 100 - ties, ties, smallest_margin: None };
+        let found = after(|objective| objective.training = Some(training));
+        assert_eq!(found.len(), expected, "{ties}");
+        assert!(found.iter().all(|one| one.headline().contains("91 of 100 training pairs (91.0%) are ties")));
+    }
+    assert_eq!(after(|objective| objective.training = None), []);
+}
+
+#[test]
+fn training_pairs_that_only_the_penalty_keeps_in_bounds() {
+    for (smallest_margin, expected) in [(None, 0), (Some(-31.0), 0), (Some(30.0), 0), (Some(30.6), 1)] {
+        let training = TrainingPairs { decided: 1_200, ties: 3, smallest_margin };
+        let found = after(|objective| objective.training = Some(training));
+        assert_eq!(found.len(), expected, "{smallest_margin:?}");
+        let says =
+            |one: &Warning| one.headline().contains("all 1\u{202f}200 training pairs") && one.headline().contains("31");
+        assert!(found.iter().all(says), "{found:?}");
+        assert!(found.iter().all(|one| one.remedy().contains("larger `l2`")));
+    }
+}
+
+#[test]
+fn a_hidden_layer_that_ran_out_of_epochs() {
+    for (stopped_early, expected) in [(true, 0), (false, 1)] {
+        let found = after(|objective| {
+            objective.fit = None;
+            objective.mlp = Some(MlpSummary { epochs: 100, best_epoch: 99, stopped_early });
+        });
+        assert_eq!(found.len(), expected);
+        assert!(found.iter().all(|one| one.headline().contains("not converged; training ended after 100 epochs")));
+        assert!(found.iter().all(|one| one.remedy().contains("max_epochs")));
     }
 }
