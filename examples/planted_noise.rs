@@ -7,6 +7,7 @@
 //! Prints the AUC of finding the turned labels by what `ensemble audit labels` ranks by, by the margin with the pair left
 //! out alone, and by the plain margin of the head that was trained with them; and the accuracy that the head reaches with
 //! and without the noise.
+#![expect(clippy::print_stdout, reason = "what it measures is its output")]
 
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! One temperature per head, so that a difference of calibrated scores is the log-odds that labelers prefer.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Fault, Result};
 use crate::logistic::sigmoid;
 
@@ -43,6 +45,36 @@ pub fn fit_temperature(margins: &[f64], preferences: &[f64]) -> Result<f64> {
     Ok(2.0 / (low + high))
 }
 
+/// A temperature further than this many standard errors from 1, in 1/T, is one that the split asks for.
+const NEEDED: f64 = 1.959_964;
+
+/// [`fit_temperature`] where the held-out margins speak against 1, and 1 where they do not: a head fitted by penalised
+/// likelihood is nearly calibrated as it is, and a temperature from few pairs would add its own noise.
+///
+/// Speaking against it is a difference of 1/T from 1 by more than 1.96 standard errors: the larger of the model's and of
+/// the one clustered by prompt, G/(G − 1) · Σ_g (Σ mᵢ(σ(mᵢ/T) − pᵢ))² over the squared curvature (Liang & Zeger 1986).
+/// `prompts` are the pairs' prompts by number.
+///
+/// # Errors
+/// As [`fit_temperature`].
+pub fn needed_temperature(margins: &[f64], preferences: &[f64], prompts: &[u64]) -> Result<f64> {
+    let temperature = fit_temperature(margins, preferences)?;
+    let inverse = 1.0 / temperature;
+    let mut curvature = 0.0;
+    let mut residuals: BTreeMap<u64, f64> = BTreeMap::new();
+    for ((margin, preference), prompt) in margins.iter().zip(preferences).zip(prompts) {
+        let probability = sigmoid(margin * inverse);
+        curvature += margin * margin * probability * (1.0 - probability);
+        *residuals.entry(*prompt).or_default() += margin * (probability - preference);
+    }
+    let groups = residuals.len() as f64;
+    let squares: f64 = residuals.values().map(|sum| sum * sum).sum();
+    let clustered = (groups / (groups - 1.0).max(1.0) * squares).sqrt() / curvature;
+    let error = clustered.max(1.0 / curvature.sqrt());
+    // An error that is no number says nothing, and then the split does not speak.
+    Ok(if (inverse - 1.0).abs() > NEEDED * error { temperature } else { 1.0 })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -63,6 +95,25 @@ mod tests {
         let base = fit_temperature(&margins, &preferences).expect("finite");
         let scaled = fit_temperature(&margins.map(|margin| 10.0 * margin), &preferences).expect("finite");
         assert!((scaled / base - 10.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_temperature_is_taken_only_when_the_split_asks_for_it() {
+        // Margins ±2 of which a share of σ(2) is right: T = 1 is true; with σ(1) instead, T = 2 is.
+        let split = |count: usize, truth: f64| -> (Vec<f64>, Vec<u64>) {
+            let right = (crate::logistic::sigmoid(truth) * count as f64).round() as usize;
+            let margins = (0..count).map(|pair| if pair < right { 2.0 } else { -2.0 }).collect();
+            (margins, (0..count as u64).collect())
+        };
+        for (count, truth, expected) in [(400, 2.0, 1.0), (400, 1.0, 2.0), (12, 1.0, 1.0)] {
+            let (margins, prompts) = split(count, truth);
+            let found = needed_temperature(&margins, &vec![1.0; count], &prompts).expect("finite");
+            assert!((found - expected).abs() < 0.02, "{count} pairs at {truth}: {found}");
+        }
+        // The same 400 pairs from two prompts, one always right and one always wrong, say little.
+        let (margins, _) = split(400, 1.0);
+        let prompts: Vec<u64> = margins.iter().map(|margin| u64::from(*margin > 0.0)).collect();
+        assert_eq!(needed_temperature(&margins, &vec![1.0; 400], &prompts).expect("finite"), 1.0);
     }
 
     #[test]

@@ -207,9 +207,9 @@ mod tests {
         let rank = |values: &[f64], value: f64| {
             let below = values.iter().filter(|other| **other < value).count() as f64;
             let equal = values.iter().filter(|other| **other == value).count() as f64;
-            below + (equal + 1.0) / 2.0
+            below + f64::midpoint(equal, 1.0)
         };
-        let centre = (x.len() as f64 + 1.0) / 2.0;
+        let centre = f64::midpoint(x.len() as f64, 1.0);
         let (mut products, mut left, mut right) = (0.0, 0.0, 0.0);
         for (a, b) in x.iter().zip(y) {
             let (a, b) = (rank(x, *a) - centre, rank(y, *b) - centre);

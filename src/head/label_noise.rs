@@ -48,6 +48,7 @@ fn doubt(comparison: &Comparison, pair: &HeldOutPair) -> Comparison {
 }
 
 #[cfg(test)]
+#[expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 mod tests {
     use super::*;
     use crate::head::tests::simulated;

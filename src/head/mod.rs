@@ -248,12 +248,11 @@ pub fn fit(features: &dyn FeatureRows, comparisons: &[Comparison], settings: &Fi
     check_labels(&comparisons, settings.loss)?;
     let mut standardiser = Standardiser::new(features, &comparisons)?;
     standardiser.forbidden = control::forbidden(features, &standardiser, &settings.controls, None)?;
-    let (l2, l2_path) = match settings.l2 {
-        Some(l2) => (l2, Vec::new()),
-        None => {
-            let (problem, _) = problem(features, &comparisons, &standardiser, settings)?;
-            choose_l2(&problem, &settings.l2_grid, settings.folds)?
-        }
+    let (l2, l2_path) = if let Some(l2) = settings.l2 {
+        (l2, Vec::new())
+    } else {
+        let (problem, _) = problem(features, &comparisons, &standardiser, settings)?;
+        choose_l2(&problem, &settings.l2_grid, settings.folds)?
     };
     for _ in 0..CONTROL_ROUNDS {
         let Some(forbidden) = better_forbidden(features, &comparisons, &standardiser, (settings, l2))? else { break };

@@ -7,7 +7,7 @@ use super::columns::Columns;
 use super::fit::named;
 use super::labels::{comparisons, controls, default_settings, settings};
 use super::{featurize, open_backbone, read, search, workers};
-use crate::calibrate::fit_temperature;
+use crate::calibrate::needed_temperature;
 use crate::config::{Config, HeadKind, ObjectiveConfig};
 use crate::data::{Dataset, ObjectivePairs, Split};
 use crate::error::{Error, Fault, Result, did_you_mean, quote};
@@ -168,7 +168,9 @@ fn loss(comparison: &Comparison, difference: f64) -> f64 {
 fn temperature(columns: &Columns<'_>, fitted: &Fit, calibration: &[Comparison]) -> Result<f64> {
     let score = |row: usize| fitted.head.score(columns.pooled().row(row));
     let margins: Vec<f64> = calibration.iter().map(|pair| score(pair.chosen) - score(pair.rejected)).collect();
-    fit_temperature(&margins, &calibration.iter().map(|pair| pair.preference).collect::<Vec<f64>>())
+    let preferences: Vec<f64> = calibration.iter().map(|pair| pair.preference).collect();
+    let prompts: Vec<u64> = calibration.iter().map(|pair| pair.group).collect();
+    needed_temperature(&margins, &preferences, &prompts)
 }
 
 /// What leaving out each training pair would do to the mean log-loss and the accuracy of the held-out pairs.

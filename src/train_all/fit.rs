@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
+use super::calibration::temperature;
 use super::columns::Columns;
 use super::golden_items;
 use super::labels::{baseline_settings, comparisons, controls, mlp_settings, rated_rows, settings};
 use super::learning_curve::learning_curve;
 use super::reference::{Normalizers, fit_normalizers, reference_items};
-use crate::calibrate::fit_temperature;
 use crate::config::{Config, HeadConfig, HeadKind, Loss, ObjectiveConfig};
 use crate::data::{Dataset, Item, ObjectivePairs, Pair, Split};
 use crate::ensemble::{ObjectiveScore, Scorer, Uncertainty};
@@ -156,7 +156,7 @@ fn fit_one(
     let started = Instant::now();
     let learned = learn(objective, dataset, pairs, columns)?;
     let uncalibrated: Vec<f64> = columns.rows().map(|row| learned.head.score(row)).collect();
-    let temperature = temperature(&pairs.pairs, &uncalibrated)?;
+    let temperature = temperature(&learned.training, objective, &pairs.pairs, (columns, &uncalibrated))?;
     let calibrated: Vec<f64> = uncalibrated.iter().map(|score| score / temperature).collect();
     let normalizers = fit_normalizers(objective.normalizer, dataset, pairs, &calibrated)?;
     let uncertainty = learned.posterior.map(|posterior| {
@@ -250,13 +250,6 @@ fn mean_input(head: &Head, columns: &Columns<'_>, items: &[usize], width: usize)
         mean.iter_mut().zip(input.iter()).for_each(|(sum, value)| *sum += f64::from(*value) / items.len() as f64);
     }
     mean
-}
-
-fn temperature(pairs: &[Pair], scores: &[f64]) -> Result<f64> {
-    let held_out: Vec<&Pair> = pairs.iter().filter(|pair| pair.split == Split::Calibration).collect();
-    let margins: Vec<f64> = held_out.iter().map(|pair| scores[pair.chosen] - scores[pair.rejected]).collect();
-    let preferences: Vec<f64> = held_out.iter().map(|pair| pair.preference).collect();
-    fit_temperature(&margins, &preferences)
 }
 
 /// Scores by the same Bradley-Terry fit on word counts: what a reader of words alone would reach.

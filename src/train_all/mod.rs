@@ -1,6 +1,7 @@
 //! The main job, one verb per line: data → features → heads → registry → report.
 
 mod audit;
+mod calibration;
 mod columns;
 mod fit;
 mod labels;

@@ -123,12 +123,11 @@ fn error_bars_and_distances_of_the_library_and_the_program_agree_and_mean_someth
     let [egg, noise] = [items[0].clone(), items[1].clone()];
     let pairs = [(egg.clone(), egg.clone()), (egg.clone(), noise.clone()), (noise, egg)];
     let differences = ensemble.scoring().expect("threads").differences(&pairs).expect("finite");
-    for objective in 0..ensemble.names().len() {
-        assert_eq!((differences[0][objective].raw, differences[0][objective].error), (0.0, Some(0.0)));
-        assert_eq!(differences[1][objective].raw, -differences[2][objective].raw);
-        assert_eq!(differences[1][objective].error, differences[2][objective].error);
-        let raw = scores[0].objectives[objective].raw - scores[1].objectives[objective].raw;
-        assert!((differences[1][objective].raw - raw).abs() < 1e-9);
+    let [same, there, back] = differences.as_slice() else { panic!("three pairs") };
+    assert!(same.iter().all(|one| (one.raw, one.error) == (0.0, Some(0.0))));
+    for ((there, back), score) in there.iter().zip(back).zip(scores[0].objectives.iter().zip(&scores[1].objectives)) {
+        assert_eq!((there.raw, there.error), (-back.raw, back.error));
+        assert!((there.raw - (score.0.raw - score.1.raw)).abs() < 1e-9);
     }
 }
 

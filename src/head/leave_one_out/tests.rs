@@ -1,4 +1,5 @@
 //! Approximate leave-one-out against exact refits.
+#![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
 use super::*;
 use crate::head::tests::simulated;

@@ -1,4 +1,5 @@
 //! Every loss against finite differences, brute force and its own symmetries.
+#![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
 use proptest::prelude::*;
 
