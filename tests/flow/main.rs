@@ -10,6 +10,7 @@ mod heads;
 mod project;
 mod real_data;
 mod scoring;
+mod solvers;
 mod sources;
 mod training;
 mod weights;

@@ -1,7 +1,11 @@
 //! Real preference data, where `ENSEMBLE_DATA` names its folder; without it these tests say so and end.
 #![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+
+use serde_json::Value;
 
 use crate::project::{Project, repository};
 
@@ -51,6 +55,70 @@ fn real_conciseness_labels_are_a_length_rule_and_the_report_says_so() {
     let verdict = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(verdict.contains("than picking the shorter answer"), "{verdict}");
     assert!(!verdict.contains("conciseness: better than"), "{verdict}");
+}
+
+/// A copy of a real file with every tenth training row turned round; the chosen texts of the turned rows.
+fn turned_copy(project: &Project, objective: &str) -> BTreeSet<String> {
+    let path = data().expect("checked by the caller").join(format!("{objective}.jsonl.gz"));
+    let file = std::fs::File::open(path).expect("data");
+    let (mut turned, mut lines) = (BTreeSet::new(), Vec::new());
+    for (index, line) in BufReader::new(flate2::read::MultiGzDecoder::new(file)).lines().enumerate() {
+        let mut row: Value = serde_json::from_str(&line.expect("text")).expect("JSON");
+        if index % 10 == 4 && row["split"] == "train" {
+            let (chosen, rejected) = (row["chosen"].clone(), row["rejected"].clone());
+            turned.insert(rejected.to_string());
+            (row["chosen"], row["rejected"]) = (rejected, chosen);
+        }
+        lines.push(row.to_string());
+    }
+    std::fs::write(project.path("data/turned.jsonl"), lines.join("\n")).expect("written");
+    let config = project.path("objectives/real.yaml");
+    let text = std::fs::read_to_string(&config).expect("config");
+    let text: Vec<String> = text
+        .lines()
+        .map(|line| if line.contains("path:") { "  - path: ../data/turned.jsonl".to_owned() } else { line.to_owned() })
+        .collect();
+    std::fs::write(config, text.join("\n") + "\n").expect("written");
+    turned
+}
+
+/// The share of (turned, kept) labels in which the turned one has the lower value.
+fn auc(values: &[(f64, bool)]) -> f64 {
+    let (mut below, mut all) = (0.0, 0.0);
+    for (value, _) in values.iter().filter(|(_, turned)| *turned) {
+        for (other, _) in values.iter().filter(|(_, turned)| !*turned) {
+            all += 1.0;
+            below += if value < other { 1.0 } else { 0.5 * f64::from(u8::from(value == other)) };
+        }
+    }
+    below / all
+}
+
+#[test]
+fn planted_noise_in_real_labels_is_found_better_than_by_the_plain_margin() {
+    if data().is_none() {
+        return;
+    }
+    let project = Project::new();
+    write_run(&project, "conciseness", "rule");
+    let turned = turned_copy(&project, "conciseness");
+    let arguments = ["audit", "labels", "conciseness", "--config", "configs/real.yaml", "--top", "1000000", "--json"];
+    let output = project.run(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let value = |key: &str| -> Vec<(f64, bool)> {
+        let audited = rows.iter().filter(|row| row["list"] == "least credible");
+        audited.map(|row| (row[key].as_f64().expect("a number"), turned.contains(&row["chosen"].to_string()))).collect()
+    };
+    let (audit, plain) = (auc(&value("credibility")), auc(&value("margin_with_label")));
+    let found = value("credibility").iter().filter(|(_, turned)| *turned).count();
+    println!(
+        "{found} turned of {} labels: AUC {audit:.4} by the audit, {plain:.4} by the plain margin",
+        value("credibility").len()
+    );
+    assert!(found > 50 && audit >= 0.75, "{audit}");
+    assert!(audit > plain, "{audit} against {plain}");
 }
 
 #[test]
