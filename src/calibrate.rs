@@ -108,7 +108,7 @@ mod tests {
         for (count, truth, expected) in [(400, 2.0, 1.0), (400, 1.0, 2.0), (12, 1.0, 1.0)] {
             let (margins, prompts) = split(count, truth);
             let found = needed_temperature(&margins, &vec![1.0; count], &prompts).expect("finite");
-            assert!((found - expected).abs() < 0.02, "{count} pairs at {truth}: {found}");
+            assert!((found - expected).abs() < 0.05, "{count} pairs at {truth}: {found}");
         }
         // The same 400 pairs from two prompts, one always right and one always wrong, say little.
         let (margins, _) = split(400, 1.0);
