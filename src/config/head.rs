@@ -125,11 +125,11 @@ impl Probe {
 /// How a head is kept from following a probe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ControlMode {
-    /// The scores of the training responses are not correlated with the probe at all.
+    /// The rank correlation of score and probe over pairs is zero.
     Constraint,
-    /// A correlation costs something in the loss.
+    /// The slope of the scores' differences on the ranks of the probe's costs ½ · strength · its square per pair.
     Penalty {
-        /// How much, above 0.
+        /// Above 0.
         strength: f64,
     },
 }

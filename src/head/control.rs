@@ -10,6 +10,7 @@
 
 use super::linear_algebra::{add_scaled, dot, norm};
 use super::standardise::Standardiser;
+use crate::config::ControlMode;
 use crate::error::Result;
 use crate::features::FeatureRows;
 
@@ -22,18 +23,6 @@ pub struct Control {
     pub mode: ControlMode,
     /// Sets of (row, row); the control holds on each set by itself.
     pub pairs: Vec<Vec<(usize, usize)>>,
-}
-
-/// How strictly a head must not follow a probe.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ControlMode {
-    /// Not at all, in the linear sense on the given pairs.
-    Constraint,
-    /// At a cost that grows with the square of the slope.
-    Penalty {
-        /// The cost per pair of a slope of one log-odds.
-        strength: f64,
-    },
 }
 
 /// A direction shorter than this, after those before it are taken out, is rounding noise.

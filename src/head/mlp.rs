@@ -16,43 +16,11 @@ use rayon::prelude::*;
 use self::training::Training;
 use super::linear_algebra::{add_scaled, dot};
 use super::{Comparison, Standardiser};
+use crate::config::MlpConfig;
 use crate::error::{Error, Fault, Result};
 use crate::features::Features;
 use crate::logistic::log_sigmoid;
 use crate::random::Random;
-
-/// How to train.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MlpSettings {
-    /// Width of the hidden layer, at least 1.
-    pub hidden: usize,
-    /// Size of AdamW's steps, above 0.
-    pub learning_rate: f64,
-    /// Each step shrinks all weights by this times the learning rate, at least 0.
-    pub weight_decay: f64,
-    /// Comparisons per step, at least 1.
-    pub batch_size: usize,
-    /// Passes over the training comparisons at most, at least 1.
-    pub max_epochs: usize,
-    /// Epochs without a lower held-out loss after which training stops, at least 1.
-    pub patience: usize,
-    /// Decides the first weights and the order of the comparisons.
-    pub seed: u64,
-}
-
-impl Default for MlpSettings {
-    fn default() -> Self {
-        Self {
-            hidden: 64,
-            learning_rate: 1e-3,
-            weight_decay: 1e-2,
-            batch_size: 64,
-            max_epochs: 100,
-            patience: 5,
-            seed: 0,
-        }
-    }
-}
 
 /// A trained head. It acts on the features as they are: standardisation is folded into the first layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,7 +88,7 @@ pub fn fit_mlp(
     features: &Features,
     training: &[Comparison],
     held_out: &[Comparison],
-    settings: &MlpSettings,
+    settings: &MlpConfig,
 ) -> Result<MlpFit> {
     check_settings(settings)?;
     check_comparisons(features, training, held_out)?;
@@ -172,8 +140,8 @@ fn rows_of(comparisons: &[Comparison]) -> BTreeSet<usize> {
     comparisons.iter().flat_map(|comparison| [comparison.chosen, comparison.rejected]).collect()
 }
 
-fn check_settings(settings: &MlpSettings) -> Result<()> {
-    let MlpSettings { hidden, learning_rate, weight_decay, batch_size, max_epochs, patience, seed: _ } = *settings;
+fn check_settings(settings: &MlpConfig) -> Result<()> {
+    let MlpConfig { hidden, learning_rate, weight_decay, batch_size, max_epochs, patience, seed: _ } = *settings;
     let counts = [("hidden", hidden), ("batch_size", batch_size), ("max_epochs", max_epochs), ("patience", patience)];
     let zeros = counts.into_iter().filter(|(_, count)| *count == 0);
     let mut faults: Vec<Fault> =

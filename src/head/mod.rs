@@ -22,11 +22,11 @@ mod problem;
 mod regression;
 mod standardise;
 
-pub use control::{Control, ControlMode, pair_rank_correlation, signed_ranks};
+pub use control::{Control, pair_rank_correlation, signed_ranks};
 pub use factor::{DenseFactor, Factor};
 pub use label_noise::doubt_labels;
 pub use leave_one_out::{HeldOutPair, Influence, LeaveOut, leave_one_out};
-pub use mlp::{MlpFit, MlpHead, MlpSettings, Stopped, fit_mlp};
+pub use mlp::{MlpFit, MlpHead, Stopped, fit_mlp};
 pub use novelty::TrainingDistribution;
 pub use posterior::{Posterior, last_layer_posterior};
 pub use regression::{RatedRow, fit_ratings};

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::ControlMode;
 use crate::features::{FeatureFile, Features, Row, Store};
 use crate::files::Digest;
 use crate::head::newton::minimise;

@@ -15,6 +15,8 @@ pub(super) struct FitView {
     normalizer: String,
     l2: String,
     temperature: String,
+    /// What the temperature did to the calibration error.
+    calibration: String,
     iterations: String,
     gradient_norm: String,
 }
@@ -58,6 +60,13 @@ fn fit(objective: &ObjectiveSummary) -> FitView {
         normalizer: clean(&objective.normalizer),
         l2,
         temperature: fixed(objective.temperature, 3),
+        calibration: match (objective.ece_uncalibrated, objective.ece) {
+            (Some(before), Some(after)) if objective.temperature != 1.0 => {
+                format!("ECE {} before, {} after", fixed(before, 3), fixed(after, 3))
+            }
+            (_, Some(_)) => "left as it is".to_owned(),
+            _ => String::new(),
+        },
         iterations,
         gradient_norm,
     }

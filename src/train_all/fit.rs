@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::calibration::temperature;
 use super::columns::Columns;
 use super::golden_items;
-use super::labels::{baseline_settings, comparisons, controls, mlp_settings, rated_rows, settings};
+use super::labels::{baseline_settings, comparisons, controls, rated_rows, settings};
 use super::learning_curve::learning_curve;
 use super::reference::{Normalizers, fit_normalizers, reference_items};
 use crate::config::{Config, HeadConfig, HeadKind, Loss, ObjectiveConfig};
@@ -208,7 +208,7 @@ fn learn(
         HeadKind::Mlp(config) => {
             let training = comparisons(&pairs.pairs, Split::Train);
             let held_out = comparisons(&pairs.pairs, Split::Calibration);
-            let fitted = fit_mlp(columns.pooled(), &training, &held_out, &mlp_settings(config))?;
+            let fitted = fit_mlp(columns.pooled(), &training, &held_out, config)?;
             let posterior = Some(last_layer_posterior(&fitted.head, columns.pooled(), &training)?);
             let mut head = fitted.head.clone();
             // The checkpoint's own scores, if any, are columns that this head does not read.

@@ -1,9 +1,9 @@
 //! From an objective's pairs and ratings to what a head is fitted on.
 
-use crate::config::{ControlMode as ControlConfigMode, HeadConfig, HeadKind, Loss, MlpConfig, ObjectiveConfig};
+use crate::config::{HeadConfig, HeadKind, Loss, ObjectiveConfig};
 use crate::data::{Dataset, ItemRating, ObjectivePairs, Pair, Split, probes};
 use crate::files::Digest;
-use crate::head::{Comparison, Control, ControlMode, FitSettings, MlpSettings, PairLoss, RatedRow};
+use crate::head::{Comparison, Control, FitSettings, PairLoss, RatedRow};
 
 /// Penalties and folds of the bag-of-words twin of a head that is not linear, and of a search for a readout then.
 const BASELINE_GRID: [f64; 6] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5];
@@ -38,12 +38,6 @@ pub(super) fn baseline_settings(objective: &ObjectiveConfig) -> FitSettings {
     }
 }
 
-/// How a head with a hidden layer is trained.
-pub(super) fn mlp_settings(config: &MlpConfig) -> MlpSettings {
-    let MlpConfig { hidden, learning_rate, weight_decay, batch_size, max_epochs, patience, seed } = *config;
-    MlpSettings { hidden, learning_rate, weight_decay, batch_size, max_epochs, patience, seed }
-}
-
 /// What a head must not follow. The texts of every split take part, each split by itself, because probes need no labels.
 pub(super) fn controls(head: &HeadConfig, dataset: &Dataset, pairs: &ObjectivePairs) -> Vec<Control> {
     let sides = |split: Split| {
@@ -58,10 +52,7 @@ pub(super) fn controls(head: &HeadConfig, dataset: &Dataset, pairs: &ObjectivePa
         .iter()
         .map(|control| Control {
             values: dataset.items.iter().map(|item| probes::value(&control.probe, item)).collect(),
-            mode: match control.mode {
-                ControlConfigMode::Constraint => ControlMode::Constraint,
-                ControlConfigMode::Penalty { strength } => ControlMode::Penalty { strength },
-            },
+            mode: control.mode,
             pairs: sets.clone(),
         })
         .collect()

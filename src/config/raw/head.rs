@@ -104,9 +104,9 @@ pub(in crate::config) enum RawProbe {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum RawControlMode {
-    /// The scores of the training responses are not correlated with the probe at all.
+    /// The rank correlation of score and probe over pairs is zero.
     Constraint,
-    /// A correlation costs `strength` in the loss.
+    /// The slope of the score on the probe's ranks costs half of `strength` times its square per pair.
     Penalty,
 }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use super::network::{Batch, Network};
 use super::*;
+use crate::config::MlpConfig;
 use crate::head::{FitSettings, LinearHead, fit};
 use candle_core::{Device, Tensor};
 
@@ -41,8 +42,8 @@ fn linear_head(features: &Features, comparisons: &[Comparison]) -> LinearHead {
     fit(features, comparisons, &FitSettings::with_l2(1.0)).expect("convex").head
 }
 
-fn quick() -> MlpSettings {
-    MlpSettings { hidden: 16, learning_rate: 0.01, batch_size: 32, max_epochs: 60, ..MlpSettings::default() }
+fn quick() -> MlpConfig {
+    MlpConfig { hidden: 16, learning_rate: 0.01, batch_size: 32, max_epochs: 60, ..MlpConfig::default() }
 }
 
 fn product(row: &[f32]) -> f64 {
@@ -181,7 +182,7 @@ fn overfitting() -> (Features, Vec<Comparison>) {
 fn the_head_of_the_best_epoch_is_kept() {
     let (features, pairs) = overfitting();
     let (training, held_out) = pairs.split_at(150);
-    let settings = MlpSettings { patience: 3, ..quick() };
+    let settings = MlpConfig { patience: 3, ..quick() };
     let MlpFit { head, held_out_path, best_epoch, stopped } =
         fit_mlp(&features, training, held_out, &settings).expect("finite");
     let score = |row: usize| -> f64 {
@@ -205,7 +206,7 @@ fn the_head_of_the_best_epoch_is_kept() {
     assert!(mean.abs() < 1e-9, "{mean}");
     // The constant column says nothing.
     assert!(head.input_weights[12 * 16..].iter().all(|weight| *weight == 0.0));
-    let few = MlpSettings { max_epochs: 1, ..settings };
+    let few = MlpConfig { max_epochs: 1, ..settings };
     assert_eq!(fit_mlp(&features, training, held_out, &few).expect("finite").stopped, Stopped::MostEpochs);
 }
 
@@ -220,7 +221,7 @@ fn standardisation_makes_the_units_of_the_features_irrelevant() {
         let [a, b, c] = [features.row(row)[0], features.row(row)[1], features.row(row)[2]];
         other_units.push(&[a * 1024.0, b / 512.0, c]);
     }
-    let settings = MlpSettings { max_epochs: 4, ..quick() };
+    let settings = MlpConfig { max_epochs: 4, ..quick() };
     let trained = |features: &Features| fit_mlp(features, &pairs[..100], &pairs[100..], &settings).expect("finite");
     let (one, other) = (trained(&features), trained(&other_units));
     for (left, right) in one.held_out_path.iter().zip(&other.held_out_path) {
@@ -228,7 +229,7 @@ fn standardisation_makes_the_units_of_the_features_irrelevant() {
     }
 }
 
-fn message(features: &Features, training: &[Comparison], held_out: &[Comparison], settings: &MlpSettings) -> String {
+fn message(features: &Features, training: &[Comparison], held_out: &[Comparison], settings: &MlpConfig) -> String {
     fit_mlp(features, training, held_out, settings).expect_err("must fail").to_string()
 }
 
@@ -249,7 +250,7 @@ fn the_first_loss_that_is_no_number_names_epoch_step_and_rows() {
     let mut random = Random::new(10);
     let features = normal_features(200, 2, &mut random);
     let mut pairs = compare(&features, 0.5, &mut random, first);
-    let settings = MlpSettings { batch_size: 10, ..quick() };
+    let settings = MlpConfig { batch_size: 10, ..quick() };
     // An infinite margin makes the loss of its own comparison infinite; the batch it is in comes up in the first epoch.
     pairs[33].margin = f64::INFINITY;
     let text = message(&features, &pairs[..80], &pairs[80..], &settings);
@@ -266,7 +267,7 @@ fn the_first_loss_that_is_no_number_names_epoch_step_and_rows() {
 fn steps_that_are_too_large_are_an_error_with_the_remedy() {
     let (features, pairs) = overfitting();
     for learning_rate in [30.0, 1e150, f64::MAX] {
-        let text = message(&features, &pairs[..150], &pairs[150..], &MlpSettings { learning_rate, ..quick() });
+        let text = message(&features, &pairs[..150], &pairs[150..], &MlpConfig { learning_rate, ..quick() });
         println!("{learning_rate}: {text}");
         assert!(text.starts_with("error[numeric]") && text.contains("set a learning_rate below"), "{text}");
     }
@@ -282,7 +283,7 @@ fn what_cannot_be_trained_on_is_an_error_and_what_is_small_is_not() {
     assert!(message(&features, &same, &one, &quick()).contains("no feature differs"));
     assert!(message(&features, &[], &[], &quick()).contains("no comparison to train on"));
     assert!(message(&features, &one, &[], &quick()).contains("no held-out comparison"));
-    let wrong = MlpSettings { hidden: 0, patience: 0, learning_rate: f64::NAN, weight_decay: -1.0, ..quick() };
+    let wrong = MlpConfig { hidden: 0, patience: 0, learning_rate: f64::NAN, weight_decay: -1.0, ..quick() };
     let text = message(&features, &one, &one, &wrong);
     for name in ["head.hidden", "head.patience", "head.learning_rate", "head.weight_decay"] {
         assert!(text.contains(name), "{text}");
@@ -294,7 +295,7 @@ fn bits(seed: u64) -> Vec<u64> {
     let mut random = Random::new(12);
     let features = normal_features(600, 160, &mut random);
     let pairs = compare(&features, 1.0, &mut random, first);
-    let settings = MlpSettings { batch_size: 128, max_epochs: 3, seed, ..MlpSettings::default() };
+    let settings = MlpConfig { batch_size: 128, max_epochs: 3, seed, ..MlpConfig::default() };
     let MlpFit { head, held_out_path, .. } =
         fit_mlp(&features, &pairs[..256], &pairs[256..], &settings).expect("finite");
     let numbers = [head.input_weights, head.hidden_biases, head.output_weights, vec![head.output_bias], held_out_path];

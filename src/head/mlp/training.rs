@@ -4,8 +4,9 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 
+use super::MlpHead;
 use super::network::{Batch, Network};
-use super::{MlpHead, MlpSettings};
+use crate::config::MlpConfig;
 use crate::error::{Error, Fault, Result};
 use crate::features::Features;
 use crate::head::{Comparison, Standardiser};
@@ -44,10 +45,10 @@ impl<'a> Training<'a> {
     pub(super) fn new(
         features: &'a Features,
         scale: &'a Standardiser,
-        settings: &MlpSettings,
+        settings: &MlpConfig,
         random: &mut Random,
     ) -> Result<Self> {
-        let MlpSettings { hidden, learning_rate, weight_decay, .. } = *settings;
+        let MlpConfig { hidden, learning_rate, weight_decay, .. } = *settings;
         let network = Network::new(features.width(), hidden, random).map_err(|error| failed(&error))?;
         let parameters = ParamsAdamW { lr: learning_rate, weight_decay, ..ParamsAdamW::default() };
         let optimizer = AdamW::new(network.variables(), parameters).map_err(|error| failed(&error))?;

@@ -4,9 +4,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::ControlMode;
 use crate::features::Features;
 use crate::head::newton::minimise;
-use crate::head::{Control, ControlMode, centring, control, plackett_luce};
+use crate::head::{Control, centring, control, plackett_luce};
 use crate::random::Random;
 
 const WIDTH: usize = 3;
