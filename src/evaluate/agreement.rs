@@ -1,4 +1,4 @@
-//! How much two lists of numbers agree: Pearson, Spearman, Kendall, and the share of equal signs.
+//! How much two lists of numbers agree: Pearson's, Spearman's and Kendall's correlation.
 //!
 //! Every measure is `None` when it is not defined: fewer than two values, a constant list, lists of unequal length,
 //! or a value that is not finite.
@@ -8,17 +8,47 @@ use std::cmp::Ordering;
 /// Pearson's correlation r = Σ(x−x̄)(y−ȳ) / sqrt(Σ(x−x̄)² · Σ(y−ȳ)²).
 pub fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
     comparable(x, y)?;
-    let n = x.len() as f64;
-    let (mean_x, mean_y) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
-    let (mut products, mut squares_x, mut squares_y) = (0.0, 0.0, 0.0);
-    for (left, right) in x.iter().zip(y) {
-        let (dx, dy) = (left - mean_x, right - mean_y);
-        products += dx * dy;
-        squares_x += dx * dx;
-        squares_y += dy * dy;
-    }
-    let correlation = products / (squares_x.sqrt() * squares_y.sqrt());
+    let (x, y) = (unit_deviations(x)?, unit_deviations(y)?);
+    let correlation: f64 = x.iter().zip(&y).map(|(x, y)| x * y).sum();
     correlation.is_finite().then(|| correlation.clamp(-1.0, 1.0))
+}
+
+/// Deviations from the mean, scaled so that their squares sum to one; `None` of equal values.
+///
+/// Before they are squared, values and deviations are divided by a power of two near the largest of them: that costs no
+/// digit, and neither huge nor tiny values leave the range of `f64`.
+pub(super) fn unit_deviations(values: &[f64]) -> Option<Vec<f64>> {
+    // The mean of equal values may miss them by a rounding error, so equality is asked for and not a spread of zero.
+    if constant(values) {
+        return None;
+    }
+    let (_, deviations) = centred(&near_one(values).0);
+    let (mut deviations, _) = near_one(&deviations);
+    let length = deviations.iter().map(|value| value * value).sum::<f64>().sqrt();
+    deviations.iter_mut().for_each(|value| *value /= length);
+    Some(deviations)
+}
+
+/// The mean and the deviations from it; of values far from zero, the mean's rounding is taken out of them once more.
+pub(super) fn centred(values: &[f64]) -> (f64, Vec<f64>) {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let first = mean(values);
+    let mut deviations: Vec<f64> = values.iter().map(|value| value - first).collect();
+    let rest = mean(&deviations);
+    deviations.iter_mut().for_each(|value| *value -= rest);
+    (first + rest, deviations)
+}
+
+/// The values divided by a power of two, so that the largest lies in ½..1, and the power's exponent.
+pub(super) fn near_one(values: &[f64]) -> (Vec<f64>, i32) {
+    let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    let (_, exponent) = libm::frexp(largest);
+    (values.iter().map(|value| libm::ldexp(*value, -exponent)).collect(), exponent)
+}
+
+/// Whether no two values differ.
+pub(super) fn constant(values: &[f64]) -> bool {
+    values.windows(2).all(|pair| pair[0] == pair[1])
 }
 
 /// Spearman's correlation: Pearson's of the average ranks.
@@ -61,23 +91,7 @@ pub fn kendall(x: &[f64], y: &[f64]) -> Option<f64> {
     tau.is_finite().then(|| tau.clamp(-1.0, 1.0))
 }
 
-/// Share of pairs on which two objectives' margins point the same way; a margin of zero counts one half.
-pub fn sign_agreement(left: &[f64], right: &[f64]) -> Option<f64> {
-    if left.is_empty() || left.len() != right.len() || !finite(left) || !finite(right) {
-        return None;
-    }
-    let same: f64 = left
-        .iter()
-        .zip(right)
-        .map(|(left, right)| match (left.partial_cmp(&0.0), right.partial_cmp(&0.0)) {
-            (Some(Ordering::Equal), _) | (_, Some(Ordering::Equal)) => 0.5,
-            (left, right) => f64::from(u8::from(left == right)),
-        })
-        .sum();
-    Some(same / left.len() as f64)
-}
-
-fn finite(values: &[f64]) -> bool {
+pub(super) fn finite(values: &[f64]) -> bool {
     values.iter().all(|value| value.is_finite())
 }
 
@@ -165,13 +179,17 @@ mod tests {
             assert_eq!(measure(&[1.0, f64::NAN], &[2.0, 3.0]), None);
             close(measure(&[1.0, 2.0], &[3.0, 2.0]), -1.0);
         }
-        assert_eq!(sign_agreement(&[], &[]), None);
+        // Three times 0.1, divided by three, is not 0.1.
+        assert_eq!(pearson(&[0.1; 3], &[1.0, 2.0, 4.0]), None);
     }
 
     #[test]
-    fn signs_agree_by_hand() {
-        // same, different, a zero, same: (1 + 0 + 1/2 + 1) / 4
-        close(sign_agreement(&[1.0, -2.0, 0.0, -3.0], &[0.5, 2.0, 1.0, -0.1]), 0.625);
+    fn neither_huge_nor_tiny_values_leave_the_range() {
+        let truth = pearson(&X, &Y).expect("both vary");
+        for exponent in [-1070, -600, 600, 1018] {
+            let scaled: Vec<f64> = X.iter().map(|value| libm::ldexp(value * 4.0, exponent)).collect();
+            close(pearson(&scaled, &Y), truth);
+        }
     }
 
     proptest! {

@@ -1,25 +1,28 @@
-//! Estimates with a 95% interval: the mean clustered by prompt, and Wilson's interval of a share.
+//! Estimates with a 95% interval: the mean clustered by prompt, statistics with influence values, Wilson's interval.
 //!
 //! Which values are averaged is the caller's business ([`super::metrics`]).
 
 use std::collections::BTreeMap;
 
 /// The 97.5% quantile of the standard normal distribution.
-const NORMAL_QUANTILE: f64 = 1.959_964;
+pub(super) const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
 
 /// A standard error below this is rounding noise: every cluster says the same.
 const NO_SPREAD: f64 = 1e-9;
 
-/// A mean with its 95% interval.
+/// Fewer clusters than this say nothing of how a ratio varies: its interval is then the whole range.
+const FEWEST_CLUSTERS: usize = 3;
+
+/// A mean, or another statistic of the values, with its 95% interval.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Estimate {
-    /// The mean.
+    /// The statistic.
     pub value: f64,
     /// Lower end of the 95% interval.
     pub low: f64,
     /// Upper end of the 95% interval.
     pub high: f64,
-    /// How many values were averaged.
+    /// How many values it was computed from.
     pub n: usize,
     /// How many independent groups (prompts) they came from.
     pub clusters: usize,
@@ -37,21 +40,89 @@ pub fn clustered_mean(rows: &[(f64, usize)], range: (f64, f64)) -> Option<Estima
     }
     let n = rows.len() as f64;
     let value = rows.iter().map(|(value, _)| value).sum::<f64>() / n;
-    let mut residuals: BTreeMap<usize, f64> = BTreeMap::new();
-    for (x, cluster) in rows {
-        *residuals.entry(*cluster).or_insert(0.0) += x - value;
-    }
-    let clusters = residuals.len();
-    let groups = clusters as f64;
-    let squares: f64 = residuals.values().map(|sum| sum * sum).sum();
-    let error = if clusters > 1 { (groups / (groups - 1.0) * squares).sqrt() / n } else { 0.0 };
-    let (low, high) = if error > NO_SPREAD {
-        (value - NORMAL_QUANTILE * error, value + NORMAL_QUANTILE * error)
+    let residuals: Vec<f64> = rows.iter().map(|(x, _)| x - value).collect();
+    let spread = Spread::of_influence(&residuals, rows.iter().map(|(_, cluster)| *cluster));
+    let (low, high) = if spread.error > NO_SPREAD {
+        (value - NORMAL_QUANTILE * spread.error, value + NORMAL_QUANTILE * spread.error)
     } else {
-        let unseen = NORMAL_QUANTILE * NORMAL_QUANTILE / (groups + NORMAL_QUANTILE * NORMAL_QUANTILE);
-        (value + unseen * (range.0 - value), value + unseen * (range.1 - value))
+        without_spread(value, spread.clusters, range)
     };
-    Some(Estimate { value, low: low.max(range.0), high: high.min(range.1), n: rows.len(), clusters })
+    Some(Estimate { value, low: low.max(range.0), high: high.min(range.1), n: rows.len(), clusters: spread.clusters })
+}
+
+/// What the unseen could do to a value in whose clusters nothing varies; see [`clustered_mean`].
+fn without_spread(value: f64, clusters: usize, range: (f64, f64)) -> (f64, f64) {
+    let square = NORMAL_QUANTILE * NORMAL_QUANTILE;
+    let unseen = square / (clusters as f64 + square);
+    (value + unseen * (range.0 - value), value + unseen * (range.1 - value))
+}
+
+/// How uncertain a statistic is, and of how many values and independent clusters it was computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Spread {
+    /// Standard error, robust to anything that goes on within a cluster; 0 for a single cluster.
+    pub(super) error: f64,
+    pub(super) n: usize,
+    pub(super) clusters: usize,
+}
+
+impl Spread {
+    /// From the values' influence on the statistic, whose mean is 0: se² = G/(G−1) · Σ_g (Σ_{i∈g} IF_i)² / n².
+    pub(super) fn of_influence(influence: &[f64], clusters: impl Iterator<Item = usize>) -> Self {
+        let mut sums: BTreeMap<usize, f64> = BTreeMap::new();
+        for (influence, cluster) in influence.iter().zip(clusters) {
+            *sums.entry(cluster).or_insert(0.0) += influence;
+        }
+        let (groups, n) = (sums.len() as f64, influence.len());
+        let squares: f64 = sums.values().map(|sum| sum * sum).sum();
+        let error = if sums.len() > 1 { (groups / (groups - 1.0) * squares).sqrt() / n as f64 } else { 0.0 };
+        Self { error, n, clusters: sums.len() }
+    }
+
+    /// From the statistic without each of the clusters in turn: se² = (G−1)/G · Σ_g (θ_(g) − mean)² (Tukey's
+    /// jackknife). A statistic that is not defined without one of the clusters hangs on that cluster: its error is
+    /// infinite.
+    pub(super) fn of_deletes(deletes: &[Option<f64>], n: usize) -> Self {
+        let (clusters, groups) = (deletes.len(), deletes.len() as f64);
+        let known: Vec<f64> = deletes.iter().copied().flatten().collect();
+        let mean = known.iter().sum::<f64>() / groups;
+        let squares: f64 = known.iter().map(|value| (value - mean) * (value - mean)).sum();
+        let error = match known.len() {
+            known if known < clusters => f64::INFINITY,
+            1 => 0.0,
+            _ => ((groups - 1.0) / groups * squares).sqrt(),
+        };
+        Self { error, n, clusters }
+    }
+
+    /// `value` ± 1.96 standard errors within `range`; the whole range with fewer than three clusters, and what the
+    /// unseen could do where nothing varies (see [`clustered_mean`]).
+    pub(super) fn around(&self, value: f64, range: (f64, f64)) -> Estimate {
+        let half = NORMAL_QUANTILE * self.error;
+        let (low, high) = match self.error {
+            _ if self.clusters < FEWEST_CLUSTERS => range,
+            error if error > NO_SPREAD => (value - half, value + half),
+            _ => without_spread(value, self.clusters, range),
+        };
+        self.estimate(value, (low.max(range.0), high.min(range.1)))
+    }
+
+    /// The interval of a correlation on Fisher's scale: tanh(atanh r ± 1.96 · se/(1−r²)), which stays within −1..1
+    /// (Fisher 1921, the standard error by the delta method). Few clusters and no spread as in [`Spread::around`].
+    pub(super) fn around_correlation(&self, value: f64) -> Estimate {
+        // Of r = ±1 and rounding noise beside it nothing varies.
+        let slack = 1.0 - value * value;
+        let half = NORMAL_QUANTILE * self.error / slack;
+        if self.clusters < FEWEST_CLUSTERS || slack < 1e-12 || half < NO_SPREAD {
+            return Self { error: 0.0, ..*self }.around(value, (-1.0, 1.0));
+        }
+        let centre = libm::atanh(value);
+        self.estimate(value, (libm::tanh(centre - half).min(value), libm::tanh(centre + half).max(value)))
+    }
+
+    fn estimate(&self, value: f64, (low, high): (f64, f64)) -> Estimate {
+        Estimate { value, low, high, n: self.n, clusters: self.clusters }
+    }
 }
 
 /// Wilson's 95% score interval of a share seen in `n` trials (Wilson 1927); the whole of 0..1 for `n` = 0.
@@ -82,8 +153,8 @@ mod tests {
         let rows = [(1.0, 7), (1.0, 7), (0.0, 9), (1.0, 9)];
         let estimate = clustered_mean(&rows, (-9.0, 9.0)).expect("rows");
         close(estimate.value, 0.75);
-        close(estimate.low, 0.75 - 1.959_964 / 4.0);
-        close(estimate.high, 0.75 + 1.959_964 / 4.0);
+        close(estimate.low, 0.75 - NORMAL_QUANTILE / 4.0);
+        close(estimate.high, 0.75 + NORMAL_QUANTILE / 4.0);
         assert_eq!((estimate.n, estimate.clusters), (4, 2));
     }
 
@@ -92,7 +163,7 @@ mod tests {
         // Sample variance of 1 2 4 8 (n − 1 in the denominator) is 115/12; se² = that / 4.
         let rows: Vec<(f64, usize)> = [1.0, 2.0, 4.0, 8.0].into_iter().zip(0..).collect();
         let estimate = clustered_mean(&rows, (-99.0, 99.0)).expect("rows");
-        close(estimate.high - estimate.value, 1.959_964 * (115.0_f64 / 12.0 / 4.0).sqrt());
+        close(estimate.high - estimate.value, NORMAL_QUANTILE * (115.0_f64 / 12.0 / 4.0).sqrt());
     }
 
     #[test]

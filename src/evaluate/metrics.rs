@@ -30,7 +30,8 @@ pub fn accuracy_difference(left: &[Outcome], right: &[Outcome]) -> Option<Estima
     clustered_mean(&rows, (-1.0, 1.0))
 }
 
-fn credit(outcome: &Outcome) -> f64 {
+/// What a pair counts in an accuracy: 1 when ranked as the labelers did, 0 when not, ½ where either side is undecided.
+pub fn credit(outcome: &Outcome) -> f64 {
     if outcome.margin == 0.0 || (outcome.preference - 0.5).abs() < f64::EPSILON {
         0.5
     } else if outcome.margin > 0.0 {
@@ -42,12 +43,28 @@ fn credit(outcome: &Outcome) -> f64 {
 
 /// Mean of −p log σ(m) − (1−p) log σ(−m) in nats: log 2 is what a coin would have. `None` without pairs.
 pub fn log_loss(outcomes: &[Outcome]) -> Option<f64> {
-    average(outcomes, |outcome| {
-        let Outcome { margin, preference, .. } = *outcome;
-        // A certain label must not be multiplied with an infinite loss of the other side: 0 · ∞ is NaN.
-        let against = if preference < 1.0 { (1.0 - preference) * log_sigmoid(-margin) } else { 0.0 };
-        -(preference * log_sigmoid(margin) + against)
-    })
+    average(outcomes, loss)
+}
+
+fn loss(outcome: &Outcome) -> f64 {
+    let Outcome { margin, preference, .. } = *outcome;
+    // A certain label must not be multiplied with an infinite loss of the other side: 0 · ∞ is NaN.
+    let against = if preference < 1.0 { (1.0 - preference) * log_sigmoid(-margin) } else { 0.0 };
+    -(preference * log_sigmoid(margin) + against)
+}
+
+/// Log-loss of `left` minus that of `right` on the same pairs in the same order, with a 95% interval clustered by prompt
+/// that stays within the largest difference seen. `None` without pairs, when the lists are not of the same pairs, or when
+/// a loss is not finite.
+pub fn log_loss_difference(left: &[Outcome], right: &[Outcome]) -> Option<Estimate> {
+    let same = |(left, right): (&Outcome, &Outcome)| left.cluster == right.cluster;
+    if left.len() != right.len() || !left.iter().zip(right).all(same) {
+        return None;
+    }
+    let difference = |(left, right): (&Outcome, &Outcome)| (loss(left) - loss(right), left.cluster);
+    let rows: Vec<(f64, usize)> = left.iter().zip(right).map(difference).collect();
+    let most = rows.iter().map(|row| row.0.abs()).fold(0.0, f64::max);
+    clustered_mean(&rows, (-most, most)).filter(|one| one.value.is_finite() && most.is_finite())
 }
 
 /// Brier score: mean of (p − σ(m))². `None` without pairs.
@@ -157,10 +174,17 @@ pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
 pub fn histogram(values: &[f64], bins: usize, range: (f64, f64)) -> Vec<usize> {
     let mut counts = vec![0; bins];
     let width = (range.1 - range.0) / bins as f64;
+    let edge = |bin: usize| range.0 + width * bin as f64;
     for value in values.iter().filter(|value| (range.0..=range.1).contains(*value)) {
-        let bin = ((value - range.0) / width).floor();
         // A range without width has one bin that is hit; NaN casts to 0.
-        if let Some(count) = counts.get_mut((bin as usize).min(bins.saturating_sub(1))) {
+        let mut bin = (((value - range.0) / width).floor() as usize).min(bins.saturating_sub(1));
+        // The division may round a value over the edge beside it.
+        if *value < edge(bin) {
+            bin = bin.saturating_sub(1);
+        } else if bin + 1 < bins && *value >= edge(bin + 1) {
+            bin += 1;
+        }
+        if let Some(count) = counts.get_mut(bin) {
             *count += 1;
         }
     }
@@ -171,6 +195,7 @@ pub fn histogram(values: &[f64], bins: usize, range: (f64, f64)) -> Vec<usize> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::intervals::NORMAL_QUANTILE;
     use super::*;
 
     fn outcome(margin: f64, preference: f64, cluster: usize) -> Outcome {
@@ -219,7 +244,7 @@ mod tests {
             let accuracy = accuracy(&one).expect("a pair");
             assert_eq!(accuracy.value, right);
             // Wilson's interval of 1 of 1 reaches down to 1 / (1 + z²).
-            close(Some(accuracy.high - accuracy.low), 1.0 - 1.0 / (1.0 + 1.959_964_f64.powi(2)));
+            close(Some(accuracy.high - accuracy.low), 1.0 - 1.0 / (1.0 + NORMAL_QUANTILE.powi(2)));
         }
         // The extremes together: 0 · ∞ must not come up.
         close(log_loss(&[outcome(1e3, 0.5, 0), outcome(-1e3, 1.0, 1)]), 750.0);
@@ -255,8 +280,8 @@ mod tests {
         let right = [outcome(-1.0, 1.0, 0), outcome(2.0, 1.0, 1), outcome(-5.0, 1.0, 2)];
         let difference = accuracy_difference(&left, &right).expect("pairs");
         close(Some(difference.value), 1.0 / 3.0);
-        close(Some(difference.low), 1.0 / 3.0 - 1.959_964 / 3.0);
-        close(Some(difference.high), 1.0 / 3.0 + 1.959_964 / 3.0);
+        close(Some(difference.low), 1.0 / 3.0 - NORMAL_QUANTILE / 3.0);
+        close(Some(difference.high), 1.0 / 3.0 + NORMAL_QUANTILE / 3.0);
         assert!(accuracy_difference(&left, &right[..2]).is_none());
         let same = accuracy_difference(&left, &left).expect("pairs");
         assert!(same.value == 0.0 && same.low < 0.0 && same.high > 0.0, "three prompts prove nothing");
