@@ -4,6 +4,7 @@
 //! that depends on content alone, so shuffled input files give the same dataset.
 
 mod audit;
+pub mod benchmarks;
 mod columns;
 mod domain;
 mod formats;
@@ -17,6 +18,7 @@ mod read;
 mod row;
 mod rules;
 mod split;
+mod votes;
 mod written_messages;
 
 pub use audit::{Audit, LengthSkew, SourceAudit};
@@ -26,6 +28,7 @@ pub use load::{load, load_lists};
 pub use read::{Record, Rows};
 pub use row::{parse_item, parse_object};
 pub use split::{Split, Splitter};
+pub use votes::Votes;
 
 pub use crate::conversation::{Item, Message, Role, render_prompt};
 
@@ -43,6 +46,8 @@ pub struct Pair {
     pub rejected: usize,
     /// Share of labelers who prefer `chosen`, in 0.5..=1; 1 for a hard label.
     pub preference: f64,
+    /// How many labelers that share is of; `None` where the data do not count them.
+    pub votes: Option<Votes>,
     /// By how much the preferred item should score higher (log-odds), 0 or more; 0 where the data do not say.
     pub margin: f64,
     /// How much the pair counts, above 0; 1 where the data do not say.

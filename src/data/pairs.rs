@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::formats::compare::{Verdict, compare};
 use super::formats::fields::shown;
 use super::row::{Row, kind};
-use super::{Item, Message, Role, hh_rlhf};
+use super::{Item, Message, Role, Votes, hh_rlhf};
 use crate::config::LabelSource;
 use crate::error::{Fault, Result};
 use crate::files::Digest;
@@ -46,6 +46,8 @@ pub(super) struct Labelled {
     pub(super) rejected: Item,
     /// Share of labelers who prefer `chosen`, 0.5..=1.
     pub(super) preference: f64,
+    /// How many labelers that share is of, where the row counts them.
+    pub(super) votes: Option<Votes>,
     /// By how much `chosen` should score higher, as the row says; 0 where it does not, and for ties.
     pub(super) margin: f64,
     /// How much the pair counts, above 0; 1 where the row does not say.
@@ -64,6 +66,8 @@ pub(super) struct Candidate {
     /// Share of labelers who prefer `chosen`, 0.5..=1.
     pub(super) preference: f64,
     /// As in [`Labelled`].
+    pub(super) votes: Option<Votes>,
+    /// As in [`Labelled`].
     pub(super) margin: f64,
     /// As in [`Labelled`].
     pub(super) weight: f64,
@@ -75,14 +79,16 @@ impl Candidate {
     pub(super) fn canonical(mut self) -> Self {
         if self.preference <= 0.5 && self.rejected < self.chosen {
             std::mem::swap(&mut self.chosen, &mut self.rejected);
+            self.votes = self.votes.map(Votes::turned);
         }
         self
     }
 
     /// Which of several copies of a comparison stays: the lowest, the one with the most direct label first, and then
     /// by what it says, so that the order of rows and sources decides nothing.
-    pub(super) fn rank(&self) -> (LabelSource, [Reverse<u64>; 3]) {
-        (self.labels, [self.preference, self.margin, self.weight].map(|number| Reverse(number.to_bits())))
+    pub(super) fn rank(&self) -> (LabelSource, [Reverse<u64>; 3], Reverse<Option<Votes>>) {
+        let numbers = [self.preference, self.margin, self.weight].map(|number| Reverse(number.to_bits()));
+        (self.labels, numbers, Reverse(self.votes))
     }
 }
 
@@ -203,17 +209,19 @@ pub(super) fn join_turns(messages: Vec<Message>) -> (Vec<Message>, String, bool)
 /// # Errors
 /// A fault when `votes`, `margin` or `weight` cannot be used.
 pub(super) fn outcome(row: &Row, chosen: Option<Side>, rejected: Option<Side>) -> Result<Outcome, Fault> {
-    compare(row, [chosen, rejected], Verdict::share(votes(row)?))
+    compare(row, [chosen, rejected], votes(row)?)
 }
 
-/// The share of labelers for `chosen` as the row has it: `votes: [for chosen, for rejected]`; 1 without votes.
-pub(super) fn votes(row: &Row) -> Result<f64, Fault> {
-    let Some(value) = row.value("votes") else { return Ok(1.0) };
+/// What labelers said as the row has it: `votes: [for chosen, for rejected]`; `chosen` wins without votes.
+pub(super) fn votes(row: &Row) -> Result<Verdict, Fault> {
+    let Some(value) = row.value("votes") else { return Ok(Verdict::FIRST) };
     let accepted = "two counts [for chosen, for rejected], not both zero";
     let counts: Option<Vec<u64>> = value.as_array().and_then(|list| list.iter().map(Value::as_u64).collect());
     match counts.as_deref() {
         Some([chosen, rejected]) if chosen.saturating_add(*rejected) > 0 => {
-            Ok(*chosen as f64 / (*chosen as f64 + *rejected as f64))
+            let share = *chosen as f64 / (*chosen as f64 + *rejected as f64);
+            let counts = u32::try_from(*chosen).ok().zip(u32::try_from(*rejected).ok());
+            Ok(Verdict::voted(share, counts.map(|(chosen, rejected)| Votes { chosen, rejected, tied: 0 })))
         }
         _ => Err(row.fault("votes", shown(value)).accepts(accepted)),
     }
@@ -281,12 +289,34 @@ mod tests {
     fn votes_become_a_share_and_may_turn_the_pair() {
         let with = |votes: Value| json!({ "prompt": "q", "chosen": "a", "rejected": "b", "votes": votes });
         assert_eq!(pair(&with(json!([3, 1]))).preference, 0.75);
+        assert_eq!(pair(&with(json!([3, 1]))).votes, Some(Votes { chosen: 3, rejected: 1, tied: 0 }));
+        assert_eq!(pair(&json!({ "prompt": "q", "chosen": "a", "rejected": "b" })).votes, None);
         assert_eq!(pair(&with(json!([2, 2]))).preference, 0.5);
         let turned = pair(&with(json!([1, 4])));
         assert_eq!((turned.chosen.response.as_str(), turned.preference), ("b", 0.8));
+        assert_eq!(turned.votes, Some(Votes { chosen: 4, rejected: 1, tied: 0 }));
+        let countless = pair(&with(json!([30_000_000_000_u64, 10_000_000_000_u64])));
+        assert_eq!((countless.preference, countless.votes), (0.75, None));
         for bad in [json!([0, 0]), json!([1]), json!([-1, 2]), json!([1.5, 2]), json!("3:1")] {
             assert!(read(&with(bad)).is_err());
         }
+    }
+
+    #[test]
+    fn the_canonical_form_turns_the_votes_too_and_copies_are_ranked_by_them() {
+        let [low, high] = ["a", "b"].map(|text| Digest::of(text.as_bytes())).map(Some);
+        let [low, high] = [low.min(high), low.max(high)].map(|key| key.expect("a digest"));
+        let votes = Some(Votes { chosen: 1, rejected: 2, tied: 1 });
+        let (preference, margin, weight, labels) = (0.5, 0.0, 1.0, LabelSource::Human);
+        let given = Candidate { chosen: high, rejected: low, prompt: low, preference, votes, margin, weight, labels };
+        let canonical = given.canonical();
+        assert_eq!((canonical.chosen, canonical.rejected), (low, high));
+        assert_eq!(canonical.votes, Some(Votes { chosen: 2, rejected: 1, tied: 1 }));
+        assert_eq!(canonical.canonical(), canonical);
+        let decided = Candidate { preference: 0.75, ..given };
+        assert_eq!(decided.canonical(), decided);
+        assert!(given.rank() < Candidate { votes: None, ..given }.rank());
+        assert!(Candidate { votes: votes.map(Votes::turned), ..given }.rank() < given.rank());
     }
 
     #[test]

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Item;
 use super::audit::{DUPLICATE_RATING, EMPTY, SourceAudit};
 use super::formats::unpaired::refuse_many;
 use super::pairs::{Candidate, Side, explicit_prompt, side};
 use super::row::{Row, kind};
 use super::rules;
+use super::{Item, Votes};
 use crate::config::{LabelSource, RuleConfig, SourceConfig};
 use crate::error::{Fault, Result, did_you_mean, quote};
 use crate::files::{self, Digest};
@@ -253,10 +253,10 @@ fn no_score(source: &SourceConfig, name: &str, names: &BTreeSet<String>) -> Faul
     }
 }
 
-fn candidate(winner: &Rating, loser: &Rating, preference: f64) -> Candidate {
+fn candidate(winner: &Rating, loser: &Rating, preference: f64, votes: Option<Votes>) -> Candidate {
     let labels = winner.labels.max(loser.labels); // a pair is worth what its less direct rating is worth
     let (chosen, rejected, prompt) = (winner.key, loser.key, winner.prompt);
-    Candidate { chosen, rejected, prompt, preference, margin: 0.0, weight: 1.0, labels }.canonical()
+    Candidate { chosen, rejected, prompt, preference, votes, margin: 0.0, weight: 1.0, labels }.canonical()
 }
 
 /// The answer with the higher mean wins if the means are at least `min_gap` apart.
@@ -264,7 +264,8 @@ fn by_score(min_gap: f64, left: &Rating, right: &Rating) -> Result<Candidate, &'
     let difference = left.mean() - right.mean();
     apart(difference, min_gap)?;
     let (winner, loser) = if difference > 0.0 { (left, right) } else { (right, left) };
-    Ok(candidate(winner, loser, share(&winner.scores, &loser.scores)))
+    let votes = votes(&winner.scores, &loser.scores);
+    Ok(candidate(winner, loser, share(&winner.scores, &loser.scores), votes))
 }
 
 /// Whether two scores differ by enough; the reason when they do not.
@@ -279,17 +280,13 @@ pub(super) fn apart(difference: f64, min_gap: f64) -> Result<(), &'static str> {
 /// The share of labelers who rate the winner higher, ties half, at least ½ (a mean may win against the majority).
 /// Lists of one length are compared labeler by labeler; otherwise every rating of one with every rating of the other.
 fn share(winner: &[f64], loser: &[f64]) -> f64 {
-    let vote = |left: &f64, right: &f64| match left.total_cmp(right) {
-        Ordering::Greater => 1.0,
-        Ordering::Equal => 0.5,
-        Ordering::Less => 0.0,
-    };
-    let votes: Vec<f64> = if winner.len() == loser.len() {
-        winner.iter().zip(loser).map(|(left, right)| vote(left, right)).collect()
-    } else {
-        winner.iter().flat_map(|left| loser.iter().map(move |right| vote(left, right))).collect()
-    };
-    (votes.iter().sum::<f64>() / votes.len().max(1) as f64).max(0.5)
+    let all = || winner.iter().flat_map(|left| loser.iter().map(move |right| (left, right)));
+    votes(winner, loser).unwrap_or_else(|| Votes::of_scores(all())).share().max(0.5)
+}
+
+/// How two or more labelers who rated both answers would vote; a mean may win against these votes.
+fn votes(winner: &[f64], loser: &[f64]) -> Option<Votes> {
+    (winner.len() == loser.len() && winner.len() > 1).then(|| Votes::of_scores(winner.iter().zip(loser)))
 }
 
 fn by_rule(rule: &RuleConfig, left: &Rating, right: &Rating) -> Result<Candidate, &'static str> {
@@ -297,8 +294,8 @@ fn by_rule(rule: &RuleConfig, left: &Rating, right: &Rating) -> Result<Candidate
         return Err("not equal on the rule's score");
     }
     let pair = match rules::prefer(rule, left.merit, right.merit)? {
-        Ordering::Less => candidate(right, left, 1.0),
-        _ => candidate(left, right, 1.0),
+        Ordering::Less => candidate(right, left, 1.0, None),
+        _ => candidate(left, right, 1.0, None),
     };
     // Whoever rated the answers, it is the rule that decided.
     Ok(Candidate { labels: LabelSource::Rule, ..pair })
@@ -351,6 +348,8 @@ mod tests {
         let a = Item { prompt: vec![user("q")], response: "a".to_owned() }.key();
         assert_eq!(pairs.len(), 1);
         assert_eq!((pairs[0].chosen, pairs[0].preference), (a, 0.625));
+        assert_eq!(pairs[0].votes, Some(Votes { chosen: 2, rejected: 1, tied: 1 }));
+        assert_eq!((votes(&[3.0], &[1.0]), votes(&[3.0, 1.0], &[1.0, 2.0, 2.0])), (None, None));
         // The mean wins against the majority: clamped to one half.
         assert_eq!(share(&[9.0, 1.0, 1.0], &[1.0, 2.0, 2.0]), 0.5);
         assert_eq!(share(&[3.0], &[1.0]), 1.0);

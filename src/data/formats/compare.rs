@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::fields::shown;
-use crate::data::Item;
 use crate::data::audit::{EMPTY, IDENTICAL, PROMPTS_DIFFER};
 use crate::data::pairs::{Labelled, Outcome, Side};
 use crate::data::row::{Row, kind};
+use crate::data::{Item, Votes};
 use crate::error::{Fault, Result};
 
 /// A row may have at most this many answers: their pairs grow with the square.
@@ -19,30 +19,27 @@ const MOST: f64 = 1e9;
 pub(in crate::data) struct Verdict {
     /// Share of labelers for the first answer, in 0..=1.
     share: f64,
+    /// How many labelers that share is of, the first answer taken as the chosen one; `None` where nobody counted.
+    votes: Option<Votes>,
     /// By how much the label says that the winner is better; a row's `margin` takes its place.
     margin: f64,
 }
 
 impl Verdict {
-    pub(in crate::data) const FIRST: Self = Self { share: 1.0, margin: 0.0 };
-    pub(in crate::data) const SECOND: Self = Self { share: 0.0, margin: 0.0 };
-    pub(in crate::data) const TIE: Self = Self { share: 0.5, margin: 0.0 };
+    pub(in crate::data) const FIRST: Self = Self { share: 1.0, votes: None, margin: 0.0 };
+    pub(in crate::data) const SECOND: Self = Self { share: 0.0, votes: None, margin: 0.0 };
+    pub(in crate::data) const TIE: Self = Self { share: 0.5, votes: None, margin: 0.0 };
 
-    /// A share of labelers prefers the first answer.
-    pub(in crate::data) fn share(share: f64) -> Self {
-        Self { share, margin: 0.0 }
-    }
-
-    /// What part of a vote the first answer has.
-    pub(super) fn for_first(self) -> f64 {
-        self.share
+    /// A share of labelers, with how many they are if that is known, prefers the first answer.
+    pub(in crate::data) fn voted(share: f64, votes: Option<Votes>) -> Self {
+        Self { share, votes, margin: 0.0 }
     }
 
     /// The sign says who won (above 0 the first answer), the size by how much; 0 is a tie.
     pub(in crate::data) fn strength(strength: f64) -> Self {
         match strength {
             0.0 => Self::TIE,
-            _ => Self { share: f64::from(u8::from(strength > 0.0)), margin: strength.abs() },
+            _ => Self { share: f64::from(u8::from(strength > 0.0)), margin: strength.abs(), ..Self::TIE },
         }
     }
 }
@@ -82,11 +79,13 @@ impl Terms {
         }
         let item = |side: &Side| Item { prompt: side.prompt.clone(), response: side.response.clone() };
         let decided = (verdict.share - 0.5).abs() > f64::EPSILON;
-        let (chosen, rejected) = if verdict.share < 0.5 { (second, first) } else { (first, second) };
+        let turn = verdict.share < 0.5;
+        let (chosen, rejected) = if turn { (second, first) } else { (first, second) };
         Ok(Labelled {
             chosen: item(chosen),
             rejected: item(rejected),
             preference: if decided { verdict.share.max(1.0 - verdict.share) } else { 0.5 },
+            votes: if turn { verdict.votes.map(Votes::turned) } else { verdict.votes },
             margin: if decided { self.margin.unwrap_or(verdict.margin) } else { 0.0 },
             weight: self.weight,
             joined: first.joined || second.joined,

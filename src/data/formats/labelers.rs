@@ -10,7 +10,8 @@ use super::compare::{Verdict, compare};
 use super::fields::{answers, question};
 use super::{Known, Parser};
 use crate::config::{Format, SourceConfig};
-use crate::data::pairs::{Outcome, votes};
+use crate::data::Votes;
+use crate::data::pairs::{self, Outcome};
 use crate::data::row::{Row, kind};
 use crate::error::{Fault, Result, quote};
 
@@ -94,24 +95,28 @@ fn parse(row: &Row, source: &SourceConfig) -> Result<Outcome, Fault> {
     let fields = fields.ok_or_else(|| row.missing("response_a", LAYOUT))?;
     let prompt = question(row, LAYOUT)?;
     let sides = answers(row, fields, LAYOUT, &prompt)?;
-    compare(row, sides, Verdict::share(share(row, &source.score)?))
+    compare(row, sides, verdict(row, &source.score)?)
 }
 
-/// The share of labelers for the first answer, ties half.
-fn share(row: &Row, score: &str) -> Result<f64, Fault> {
+/// What the labelers said of the first answer, with how many they are.
+fn verdict(row: &Row, score: &str) -> Result<Verdict, Fault> {
     if row.value("labels").is_none() && row.value("votes").is_some() {
-        return votes(row);
+        return pairs::votes(row);
     }
     let labels = labels(row, score)?;
-    let mut votes = 0.0;
+    let mut votes = Votes::default();
     for (field, label) in &labels {
         let verdict = read_label(label).ok_or_else(|| {
             let found = label.as_str().map_or_else(|| quote(&label.to_string()), quote);
             row.fault(field, format!("unknown label {found}")).accepts(words())
         })?;
-        votes += verdict.for_first();
+        match verdict {
+            Verdict::FIRST => votes.chosen += 1,
+            Verdict::SECOND => votes.rejected += 1,
+            _ => votes.tied += 1,
+        }
     }
-    Ok(votes / labels.len() as f64)
+    Ok(Verdict::voted(votes.share(), Some(votes)))
 }
 
 /// The labels of a row with the names of their fields, at least one. Of an object that has a label named like the
@@ -139,7 +144,27 @@ fn labels<'a>(row: &Row<'a>, score: &str) -> Result<Vec<(String, &'a Value)>, Fa
 mod tests {
     use serde_json::json;
 
+    use super::super::super::load::tests::source;
     use super::*;
+
+    #[test]
+    fn labels_columns_and_counts_are_votes_and_turn_with_the_pair() {
+        let read = |labels: Value| {
+            let mut row = json!({ "prompt": "q", "response_a": "x", "response_b": "y" });
+            let object = row.as_object_mut().expect("an object");
+            object.extend(labels.as_object().cloned().expect("an object"));
+            let outcome = parse(&Row { object, place: "rows:1" }, &source("quality")).expect("readable");
+            let pair = outcome.pairs.first().expect("a pair").clone();
+            (pair.chosen.response, pair.votes.map(|votes| [votes.chosen, votes.rejected, votes.tied]))
+        };
+        let (x, y) = (|votes| ("x".to_owned(), Some(votes)), |votes| ("y".to_owned(), Some(votes)));
+        assert_eq!(read(json!({ "labels": ["a", "a", "tie", "b"] })), x([2, 1, 1]));
+        assert_eq!(read(json!({ "labels": { "ann": "b", "bob": "b", "cat": "a" } })), y([2, 1, 0]));
+        assert_eq!(read(json!({ "labels": { "quality": "b", "style": "a" } })), y([1, 0, 0]));
+        assert_eq!(read(json!({ "annotator1": 2, "annotator2": 0, "annotator3": 2 })), y([2, 0, 1]));
+        assert_eq!(read(json!({ "votes": [1, 3] })), y([3, 1, 0]));
+        assert_eq!(read(json!({ "labels": ["a", "b"] })), x([1, 1, 0]));
+    }
 
     #[test]
     fn only_columns_of_labelers_vote() {

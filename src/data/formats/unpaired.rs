@@ -88,6 +88,7 @@ impl Unpaired {
                     rejected: loser.key,
                     prompt: winner.prompt,
                     preference: 1.0,
+                    votes: None,
                     margin: 0.0,
                     weight: 1.0,
                     labels: winner.labels.max(loser.labels),

@@ -122,6 +122,7 @@ impl Kept {
                 chosen: *index.get(&candidate.chosen)?,
                 rejected: *index.get(&candidate.rejected)?,
                 preference: candidate.preference,
+                votes: candidate.votes,
                 margin: candidate.margin,
                 weight: candidate.weight,
                 labels: candidate.labels,

@@ -180,12 +180,12 @@ impl<'a> Reader<'a> {
         }
         self.audit.joined_turns += usize::from(outcome.pairs.iter().any(|pair| pair.joined));
         for pair in outcome.pairs {
-            let Labelled { chosen, rejected, preference, margin, weight, .. } = pair;
+            let Labelled { chosen, rejected, preference, votes, margin, weight, joined: _ } = pair;
             let prompt = chosen.prompt_key();
             let (chosen, rejected) = (pool.keep(chosen), pool.keep(rejected));
             pool.mark(prompt, said);
             let labels = said.labels;
-            let candidate = Candidate { chosen, rejected, prompt, preference, margin, weight, labels };
+            let candidate = Candidate { chosen, rejected, prompt, preference, votes, margin, weight, labels };
             self.candidates.push(candidate.canonical());
         }
     }

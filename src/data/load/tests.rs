@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::Split;
+use super::super::{Split, Votes};
 use super::*;
 use crate::config::{
     BackboneConfig, CombineConfig, Format, HeadConfig, HeadKind, LabelSource, Loss, ModelPlace, NormalizerKind,
@@ -128,6 +128,36 @@ fn every_drop_is_counted_under_its_reason() {
     assert_eq!((audit.duplicates, audit.contradictions, audit.prompts), (2, 1, 201));
     assert!(first.detected && first.format == Format::Pairs);
     assert_eq!(audit.splits.values().sum::<usize>(), 203);
+}
+
+#[test]
+fn votes_stay_with_the_pair_and_copies_are_chosen_by_content() {
+    let voted = |prompt: usize, counts: [u32; 2]| {
+        let mut row = row(prompt, "good", "bad");
+        row["votes"] = json!(counts);
+        row
+    };
+    let files = Files::new();
+    let base = files.source("base", &rows(200));
+    // Prompt 900: equal shares of different counts, once the other way round; prompt 901: a share against no votes.
+    let mut turned = row(900, "bad", "good");
+    turned["votes"] = json!([3, 6]);
+    let mut copies = [voted(900, [2, 1]), turned, voted(900, [4, 2]), row(901, "good", "bad"), voted(901, [5, 0])];
+    let mut read = |name: &str| {
+        copies.rotate_left(2);
+        let (left, right) = copies.split_at(3);
+        let sources =
+            [right, left].into_iter().zip(0..).map(|(rows, index)| files.source(&format!("{name}{index}"), rows));
+        load(&config(vec![std::iter::once(base.clone()).chain(sources).collect()], vec![])).expect("loads")
+    };
+    for name in ["a", "b", "c", "d", "e"] {
+        let dataset = read(name);
+        let pairs = dataset.objectives[0].pairs.iter().filter(|pair| pair.votes.is_some());
+        let mut votes: Vec<Votes> = pairs.filter_map(|pair| pair.votes).collect();
+        votes.sort();
+        let expected = [(5, 0), (6, 3)].map(|(chosen, rejected)| Votes { chosen, rejected, tied: 0 });
+        assert_eq!(votes, expected, "whatever the order of rows and sources");
+    }
 }
 
 #[test]
