@@ -218,7 +218,7 @@ mod tests {
     fn pair(chosen: usize, rejected: usize, preference: f64) -> Pair {
         let prompt_key = item("").prompt_key();
         let (labels, split) = (LabelSource::Human, Split::Train);
-        Pair { chosen, rejected, preference, margin: 0.0, weight: 1.0, labels, split, prompt_key }
+        Pair { chosen, rejected, preference, votes: None, margin: 0.0, weight: 1.0, labels, split, prompt_key }
     }
 
     #[test]

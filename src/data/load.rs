@@ -22,7 +22,7 @@ use assemble::{Purpose, assemble, too_few};
 use source::{Pool, ReadSource, Reader};
 
 /// At most this many bad rows are reported together.
-const MAX_FAULTS: usize = 20;
+pub(super) const MAX_FAULTS: usize = 20;
 
 /// A source while its files are read.
 struct Reading<'a> {
@@ -105,7 +105,7 @@ impl Reading<'_> {
 }
 
 /// Of several rows that are refused for one reason the first three, the last of which says how many more there are.
-fn alike(faults: Vec<Fault>) -> Vec<Fault> {
+pub(super) fn alike(faults: Vec<Fault>) -> Vec<Fault> {
     let mut kept: Vec<(Fault, usize)> = Vec::new();
     let field = |fault: &Fault| fault.place.split_once(", field ").map(|(_, field)| field.to_owned());
     for fault in faults {
