@@ -108,6 +108,16 @@ impl Ensemble {
         &self.backbone
     }
 
+    /// Its objectives ready to score feature rows, in the order of [`Ensemble::names`].
+    pub fn scorers(&self) -> &[Scorer] {
+        &self.scorers
+    }
+
+    /// How many workers it uses.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Each objective's raw score as a linear head: weights and bias divided by the temperature; `None` for a head with
     /// a hidden layer.
     pub fn linear_heads(&self) -> Vec<Option<LinearHead>> {

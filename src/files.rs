@@ -240,15 +240,29 @@ pub fn absolute(path: &Path) -> PathBuf {
     whole
 }
 
-/// A path as a person would write it here: relative to the current folder where it lies inside, absolute elsewhere.
+/// A path as a person would write it here: relative to the current folder where it lies inside or nearby (at most two
+/// folders up), `~/…` below the home folder, absolute elsewhere. So what is written down hardly ever names a user.
 pub fn shown(path: &Path) -> String {
     let (whole, here) = (absolute(path), absolute(Path::new(".")));
-    match whole.strip_prefix(&here) {
-        Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
-        Ok(inside) => inside.display().to_string(),
-        Err(_) => whole.display().to_string(),
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.parent().is_some());
+    shown_from(&whole, &here, home.as_deref())
+}
+
+fn shown_from(whole: &Path, here: &Path, home: Option<&Path>) -> String {
+    let near = relative(here, whole);
+    let ups = near.components().filter(|part| *part == std::path::Component::ParentDir).count();
+    // From a folder near the root everything is near, which would make a riddle of a plain absolute path.
+    if ups == 0 || ups <= UPS && here.components().count() > ups + 1 {
+        return near.display().to_string();
+    }
+    match home.and_then(|home| whole.strip_prefix(home).ok()) {
+        Some(inside) => Path::new("~").join(inside).display().to_string(),
+        None => whole.display().to_string(),
     }
 }
+
+/// So many folders up a relative path still reads well.
+const UPS: usize = 2;
 
 /// The way from the folder `from` to `to`, with `..` where needed, so that a folder tree can be moved as a whole.
 pub fn relative(from: &Path, to: &Path) -> PathBuf {
@@ -262,6 +276,22 @@ pub fn relative(from: &Path, to: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_shown_near_at_home_or_whole() {
+        let shown =
+            |whole: &str| shown_from(Path::new(whole), Path::new("/srv/work/project"), Some(Path::new("/home/ada")));
+        for (whole, expected) in [
+            ("/srv/work/project", "."),
+            ("/srv/work/project/data/a.jsonl", "data/a.jsonl"),
+            ("/srv/work/other/a.jsonl", "../other/a.jsonl"),
+            ("/home/ada/models/mini", "~/models/mini"),
+            ("/home/bob/models/mini", "/home/bob/models/mini"),
+            ("/mnt/data", "/mnt/data"),
+        ] {
+            assert_eq!(shown(whole), expected);
+        }
+    }
 
     #[test]
     fn atomic_write_replaces_and_leaves_no_temporary() -> Result<()> {

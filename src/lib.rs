@@ -5,6 +5,8 @@
 //!         typed     pairs    frozen      cached      BT      per objective          on disk
 //!                                                                                      │
 //!                       combine (rule, weights) ◀──── ensemble (score) ◀───────────────┘
+//!                            │
+//!              evaluate ─▶ assess ─▶ report
 //! ```
 //!
 //! Every text is read by the backbone once and its features are cached; each objective's head is the exact optimum of
@@ -63,6 +65,8 @@ pub mod evaluate;
 pub mod weights;
 
 pub mod report;
+
+pub mod assess;
 
 pub mod train_all;
 

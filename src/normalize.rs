@@ -65,6 +65,19 @@ pub enum Normalizer {
 }
 
 impl Normalizer {
+    /// Which kind it is.
+    pub fn kind(&self) -> NormalizerKind {
+        match self {
+            Self::Zscore { .. } => NormalizerKind::Zscore,
+            Self::Robust { .. } => NormalizerKind::Robust,
+            Self::Quantile { .. } => NormalizerKind::Quantile,
+            Self::Minmax { .. } => NormalizerKind::Minmax,
+            Self::Sigmoid { .. } => NormalizerKind::Sigmoid,
+            Self::WinRate { .. } => NormalizerKind::WinRate,
+            Self::Identity => NormalizerKind::Identity,
+        }
+    }
+
     /// (scale, shift) where the normalizer is r·scale + shift for every r; `None` where it is not linear.
     pub fn linear(&self) -> Option<(f64, f64)> {
         match self {

@@ -111,6 +111,25 @@ impl Combiner {
         combined + 0.0
     }
 
+    /// The same rule over all objectives but the one at `index`; `None` where that leaves nothing the rule can combine.
+    pub fn without(&self, index: usize) -> Option<Self> {
+        let left_out = self.names.get(index)?;
+        let mut combination = self.combination.clone();
+        combination.references.remove(left_out);
+        if let Rule::Constrained { floors, .. } | Rule::Gate { floors, .. } = &mut combination.rule {
+            floors.remove(left_out);
+        }
+        let kept = self.names.iter().cloned().zip(self.weights.iter().copied()).filter(|(name, _)| name != left_out);
+        Self::new(kept.collect(), combination).ok()
+    }
+
+    /// The same rule with one weight multiplied; `None` where the rule has no use for the new weights.
+    pub fn scaled(&self, index: usize, factor: f64) -> Option<Self> {
+        let mut weights = self.weights.clone();
+        *weights.get_mut(index)? *= factor;
+        Self::new(self.names.iter().cloned().zip(weights).collect(), self.combination.clone()).ok()
+    }
+
     /// The weights, where the combined score is Σ weight × score and nothing else.
     ///
     /// # Errors

@@ -118,6 +118,11 @@ impl Scorer {
         self.domains.keys()
     }
 
+    /// The calibration temperature.
+    pub fn temperature(&self) -> f64 {
+        self.temperature
+    }
+
     /// The raw score as a linear head, weights and bias divided by the temperature; `None` for a head with a hidden
     /// layer.
     pub fn linear(&self) -> Option<LinearHead> {

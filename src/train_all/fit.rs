@@ -11,8 +11,9 @@ use super::golden_items;
 use super::labels::{baseline_settings, comparisons, controls, rated_rows, settings};
 use super::learning_curve::learning_curve;
 use super::reference::{Normalizers, fit_normalizers, reference_items};
+use crate::assess::items_of;
 use crate::config::{Config, HeadConfig, HeadKind, Loss, ObjectiveConfig};
-use crate::data::{Dataset, Item, ObjectivePairs, Pair, Split};
+use crate::data::{Dataset, Item, ObjectivePairs, Split};
 use crate::ensemble::{ObjectiveScore, Scorer, Uncertainty};
 use crate::error::{Error, Result};
 use crate::features::bag_of_words;
@@ -41,6 +42,9 @@ pub struct TrainedHead {
     pub uncontrolled: Vec<f64>,
     /// Accuracy on the test split by number of training pairs; empty for heads that are not linear in pairs.
     pub learning_curve: Vec<LearningPoint>,
+    /// For training pairs (by their place among the objective's pairs) the probability that a head gives the label which has
+    /// seen no pair of its prompt; empty for heads that cannot tell.
+    pub credibility: Vec<(usize, f64)>,
     /// Wall time of the head itself: cross-validation, optimum and calibration.
     pub seconds: f64,
 }
@@ -85,12 +89,6 @@ impl TrainedHead {
         };
         format!("{how}, temperature {:.3}, fitted in {:.2} s", self.temperature, self.seconds)
     }
-}
-
-/// The items that stand in the pairs of one split, ascending.
-pub(super) fn items_of(pairs: &[Pair], split: Split) -> Vec<usize> {
-    let inside = pairs.iter().filter(|pair| pair.split == split);
-    inside.flat_map(|pair| [pair.chosen, pair.rejected]).collect::<BTreeSet<usize>>().into_iter().collect()
 }
 
 /// Fits every objective, the baselines beside the heads.
@@ -156,7 +154,9 @@ fn fit_one(
     let started = Instant::now();
     let learned = learn(objective, dataset, pairs, columns)?;
     let uncalibrated: Vec<f64> = columns.rows().map(|row| learned.head.score(row)).collect();
-    let temperature = temperature(&learned.training, objective, &pairs.pairs, (columns, &uncalibrated))?;
+    let (temperature, seen) = temperature(&learned.training, objective, &pairs.pairs, (columns, &uncalibrated))?;
+    let places = (0..pairs.pairs.len()).filter(|&pair| pairs.pairs[pair].split == Split::Train);
+    let credibility = places.zip(seen.iter().map(|pair| pair.probability(temperature))).collect();
     let calibrated: Vec<f64> = uncalibrated.iter().map(|score| score / temperature).collect();
     let normalizers = fit_normalizers(objective.normalizer, dataset, pairs, &calibrated)?;
     let uncertainty = learned.posterior.map(|posterior| {
@@ -189,6 +189,7 @@ fn fit_one(
         baseline,
         uncontrolled,
         learning_curve,
+        credibility,
         seconds,
     })
 }
@@ -253,7 +254,7 @@ fn mean_input(head: &Head, columns: &Columns<'_>, items: &[usize], width: usize)
 }
 
 /// Scores by the same Bradley-Terry fit on word counts: what a reader of words alone would reach.
-fn bag_of_words_scores(items: &[Item], pairs: &ObjectivePairs, settings: &FitSettings) -> Result<Vec<f64>> {
+pub(super) fn bag_of_words_scores(items: &[Item], pairs: &ObjectivePairs, settings: &FitSettings) -> Result<Vec<f64>> {
     let words = bag_of_words(items, &items_of(&pairs.pairs, Split::Train));
     if (0..words.rows()).all(|row| words.row(row) == words.row(0)) {
         // No word stands in enough training responses: the baseline knows nothing and ties everywhere.

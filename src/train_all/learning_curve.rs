@@ -1,7 +1,7 @@
 //! How accuracy grows with the number of pairs: the same head fitted on growing parts of the training prompts.
 
 use super::columns::Columns;
-use super::summarise::outcomes;
+use crate::assess::outcomes;
 use crate::data::{Pair, Split};
 use crate::evaluate::{accuracy, log_loss};
 use crate::head::{Comparison, FitSettings, fit};

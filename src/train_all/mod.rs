@@ -7,6 +7,7 @@ mod fit;
 mod labels;
 mod learning_curve;
 mod reference;
+mod registry_report;
 mod search;
 mod summarise;
 
@@ -18,7 +19,9 @@ pub use audit::{AuditedPair, LabelAudit, Reason, audit_labels};
 use columns::Columns;
 pub use fit::{TrainedHead, Training};
 pub use reference::Normalizers;
+pub use registry_report::report_registry;
 
+use crate::assess::items_of;
 use crate::backbone::Backbone;
 use crate::combine::{Combination, Combiner, Term};
 use crate::config::{Config, ModelPlace, Rule};
@@ -81,8 +84,9 @@ pub fn train_all(config: &Config, threads: usize, progress: &dyn Progress) -> Re
     clock.lap("heads");
     let distribution = distribution(&dataset, &columns, &heads)?;
     let trained = Trained { combiner: combiner(config, &dataset, &heads)?, heads, distribution };
-    let summary = summarise::summarise(config, &backbone, &dataset, &trained, (counts, found));
-    publish(config, &backbone, &dataset, &trained, &summary)?;
+    let mut summary = summarise::summarise(config, &backbone, &dataset, &trained, (counts, found));
+    let manifest = publish(config, &backbone, &dataset, &trained, &summary)?;
+    summary.heads = manifest.objectives.into_iter().map(|entry| entry.head_digest).collect();
     clock.lap("registry");
     progress.start("report", 1);
     let written = write_report(&config.output.report, &summary)?;
@@ -118,7 +122,7 @@ fn distribution(
     let trained = |(_, head): &(&ObjectivePairs, &TrainedHead)| !matches!(head.training, Training::Pretrained);
     let items = |split: Split| -> Vec<usize> {
         let objectives = dataset.objectives.iter().zip(heads).filter(trained);
-        let items = objectives.flat_map(|(objective, _)| fit::items_of(&objective.pairs, split));
+        let items = objectives.flat_map(|(objective, _)| items_of(&objective.pairs, split));
         items.collect::<BTreeSet<usize>>().into_iter().collect()
     };
     let (training, held_out) = (items(Split::Train), items(Split::Calibration));

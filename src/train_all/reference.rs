@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fit::items_of;
+use crate::assess::items_of;
 use crate::config::NormalizerKind;
 use crate::data::{Dataset, ObjectivePairs, Split};
 use crate::error::Result;
@@ -79,6 +79,7 @@ mod tests {
             chosen: 2 * prompt,
             rejected: 2 * prompt + 1,
             preference: 1.0,
+            votes: None,
             margin: 0.0,
             weight: 1.0,
             labels: LabelSource::Human,

@@ -3,7 +3,7 @@
 
 use super::columns::Columns;
 use super::labels::{comparisons, default_settings, settings};
-use super::summarise::{outcomes, word};
+use crate::assess::{outcomes, word};
 use crate::backbone::{Backbone, Readout};
 use crate::config::{Config, HeadKind};
 use crate::data::{Dataset, ObjectivePairs, Split};

@@ -8,10 +8,12 @@ mod cholesky;
 mod fit;
 mod flip;
 mod likelihood;
+mod pareto;
 mod sweep;
 
 pub use fit::{Dimension, Fit, MAX_OBJECTIVES, fit};
 pub use flip::{Flip, Nearest, flip};
+pub use pareto::front as pareto_front;
 pub use sweep::{Sweep, SweepInput, SweepPoint, sweep};
 
 /// Two answers to one prompt: how far their scores are apart, and what the labelers said.

@@ -1,11 +1,9 @@
 //! All weights in steps: how good each vector of weights is for every objective, and which are no worse than any other.
 
-mod pareto;
-
 use rayon::prelude::*;
 use serde::Serialize;
 
-use self::pareto::{dominates, front};
+use super::pareto::{dominates, front};
 use super::{Comparison, accuracy, margin};
 use crate::error::{Error, Fault, Result};
 

@@ -9,7 +9,7 @@ pub(super) fn dominates(left: &[f64], right: &[f64]) -> bool {
 /// The indices of the points that no point dominates, ascending; equal points are in it together.
 ///
 /// In descending lexicographic order a point can be dominated by earlier ones only, and then by one of the front.
-pub(super) fn front(points: &[Vec<f64>]) -> Vec<usize> {
+pub fn front(points: &[Vec<f64>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..points.len()).collect();
     let compare = |left: &usize, right: &usize| {
         let values = points[*right].iter().zip(&points[*left]).map(|(right, left)| right.total_cmp(left));
