@@ -57,6 +57,10 @@ pub enum Command {
     #[command(after_help = "Examples:\n  ensemble train-all configs/quickstart.yaml\n  \
         ensemble train-all configs/quickstart.yaml --set objectives.safety.weight=2 --dry-run")]
     TrainAll(TrainAllOptions),
+    /// Write the report of a registry on the data of a config, without training
+    #[command(after_help = "Examples:\n  ensemble report configs/quickstart.yaml\n  \
+        ensemble report configs/quickstart.yaml --compare registry/old")]
+    Report(ReportOptions),
     /// Embed every text of a config into the feature cache; train nothing
     #[command(after_help = "Example:\n  ensemble features configs/quickstart.yaml")]
     Features(ConfigOptions),
@@ -66,6 +70,12 @@ pub enum Command {
         Rows are {\"prompt\", \"response\"} or {\"messages\": [...]} with the assistant's answer last. \
         Output lines keep the input's order; other fields of a row are copied with --keep.")]
     Score(ScoreOptions),
+    /// Work out published reward-model benchmarks from local files, beside the rules that look at the length only
+    #[command(after_help = "Examples:\n  \
+        ensemble eval --registry registry/quickstart --pairs data/quickstart/holistic.jsonl\n  \
+        ensemble eval --registry registry/quickstart --rewardbench filtered.parquet --rm-bench chat.json code.json\n\n\
+        Every figure as the benchmark's own script works it out: docs/benchmarks.md.")]
+    Eval(EvalOptions),
     /// Write a registry as a Hugging Face sequence classifier
     #[command(after_help = "Example:\n  ensemble export --registry registry/quickstart exported\n\n\
         The heads must read one token of one layer: backbone.pooling cls (encoders) or last_token (decoders).")]
@@ -111,6 +121,23 @@ pub struct TrainAllOptions {
     pub dry_run: bool,
 }
 
+/// Options of `report`.
+#[derive(Args, Debug)]
+pub struct ReportOptions {
+    /// The run's YAML file with overrides.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// The registry folder; by default the config's output.registry
+    #[arg(long, short, env = "ENSEMBLE_REGISTRY")]
+    pub registry: Option<PathBuf>,
+    /// An older registry: show what changed since, on the same texts
+    #[arg(long, value_name = "OLD")]
+    pub compare: Option<PathBuf>,
+    /// Where to write the report; by default the config's output.report
+    #[arg(long, short, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+}
+
 /// Options of `score`.
 #[derive(Args, Debug)]
 pub struct ScoreOptions {
@@ -135,6 +162,39 @@ pub struct ScoreOptions {
     /// Rows scored together; scores do not depend on it
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = whole_number)]
     pub batch_size: usize,
+}
+
+/// Options of `eval`.
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("benchmarks").required(true).multiple(true)))]
+pub struct EvalOptions {
+    /// The registry folder
+    #[arg(long, short, env = "ENSEMBLE_REGISTRY")]
+    pub registry: PathBuf,
+    /// RewardBench: rows of prompt, chosen, rejected, subset; may be given again for another file
+    #[arg(long, value_name = "FILE", group = "benchmarks")]
+    pub rewardbench: Vec<PathBuf>,
+    /// RewardBench 2: rows of prompt, chosen and rejected lists, subset, id
+    #[arg(long, value_name = "FILE", group = "benchmarks")]
+    pub rewardbench2: Option<PathBuf>,
+    /// RM-Bench: rows of prompt, chosen and rejected in three styles, domain; several files are one benchmark
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "benchmarks")]
+    pub rm_bench: Vec<PathBuf>,
+    /// JudgeBench: rows of question, response_A, response_B, label, source
+    #[arg(long, value_name = "FILE", group = "benchmarks")]
+    pub judgebench: Option<PathBuf>,
+    /// Pairs in any format, those whose prompts fall into the test split; may be given again for another file
+    #[arg(long, value_name = "FILE", group = "benchmarks")]
+    pub pairs: Vec<PathBuf>,
+    /// Count pairs whatever their prompts' split: for files that the heads were not trained on
+    #[arg(long, requires = "pairs")]
+    pub all_splits: bool,
+    /// The folder of a report of this registry: its page and tables get the figures too
+    #[arg(long, value_name = "FOLDER")]
+    pub report: Option<PathBuf>,
+    /// Override weights of the combined score: --weights helpfulness=0.5,safety=2; not together with --report
+    #[arg(long, value_name = "NAME=NUMBER", value_delimiter = ',')]
+    pub weights: Vec<String>,
 }
 
 /// Options of `export`.

@@ -6,11 +6,13 @@ mod arguments;
 mod audit;
 mod completions;
 mod doctor;
+mod eval;
 mod export;
 mod features;
 mod init;
 mod registry;
 mod relaunch;
+mod report;
 mod schema;
 mod score;
 mod train_all;
@@ -55,7 +57,9 @@ fn dispatch(arguments: &Arguments, ui: &Ui) -> Result<u8> {
         Command::Doctor => doctor::run(threads, ui),
         Command::Features(options) => features::run(options, threads, ui),
         Command::TrainAll(options) => train_all::run(options, threads, ui),
+        Command::Report(options) => report::run(options, threads, ui),
         Command::Score(options) => score::run(options, threads, ui),
+        Command::Eval(options) => eval::run(options, threads, ui),
         Command::Export(options) => export::run(options, ui),
         Command::Weights(options) => weights::run(options, threads, ui),
         Command::Registry(options) => registry::run(options, ui),

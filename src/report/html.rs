@@ -12,7 +12,21 @@ use super::summary::RunSummary;
 use super::view::view;
 use crate::error::{Error, Fault, Result};
 
-const TEMPLATE: &str = include_str!("page.html.j2");
+/// The page and the parts that it includes; the ending of their names turns escaping on.
+const TEMPLATES: [(&str, &str); 12] = [
+    ("page.html", include_str!("page/page.html.j2")),
+    ("heads.html", include_str!("page/heads.html.j2")),
+    ("agreement.html", include_str!("page/agreement.html.j2")),
+    ("scores.html", include_str!("page/scores.html.j2")),
+    ("combined.html", include_str!("page/combined.html.j2")),
+    ("bias.html", include_str!("page/bias.html.j2")),
+    ("examples.html", include_str!("page/examples.html.j2")),
+    ("drift.html", include_str!("page/drift.html.j2")),
+    ("benchmarks.html", include_str!("page/benchmarks.html.j2")),
+    ("made.html", include_str!("page/made.html.j2")),
+    ("figure.html", include_str!("page/figure.html.j2")),
+    ("table.html", include_str!("page/table.html.j2")),
+];
 
 /// The whole page.
 ///
@@ -26,9 +40,20 @@ pub(super) fn page(summary: &RunSummary) -> Result<String> {
 fn render(view: Value) -> std::result::Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    // The ending of this name turns escaping on.
-    environment.add_template("page.html", TEMPLATE)?;
+    environment.add_filter("code", code);
+    for (name, text) in TEMPLATES {
+        environment.add_template(name, text)?;
+    }
     environment.get_template("page.html")?.render(view)
+}
+
+/// What stands between backticks in our own sentences, as `<code>`; everything is escaped.
+fn code(text: &str) -> Value {
+    let part = |(index, part): (usize, &str)| {
+        let escaped = minijinja::HtmlEscape(part);
+        if index.is_multiple_of(2) { format!("{escaped}") } else { format!("<code>{escaped}</code>") }
+    };
+    Value::from_safe_string(text.split('`').enumerate().map(part).collect())
 }
 
 #[cfg(test)]
@@ -60,7 +85,9 @@ mod tests {
     fn a_hidden_layer_is_not_called_the_checkpoints_own() {
         let mut summary = sample::summary();
         summary.objectives[0].fit = None;
+        summary.objectives[0].pretrained = true;
         assert!(page(&summary).expect("a page").contains("the checkpoint"));
+        summary.objectives[0].pretrained = false;
         summary.objectives[0].mlp = Some(MlpSummary { epochs: 23, best_epoch: 18, stopped_early: true });
         let page = page(&summary).expect("a page");
         assert!(page.contains("best of 23 epochs: 18, stopped early") && !page.contains("the checkpoint"));
@@ -78,6 +105,11 @@ mod tests {
         summary.objectives[0].audit.sources = vec![hostile.to_owned()];
         summary.objectives[0].audit.dropped.insert(hostile.to_owned(), 9_999);
         summary.combined.weights[0].0 = hostile.to_owned();
+        hostile.clone_into(&mut summary.agreement.objectives[0].left);
+        hostile.clone_into(&mut summary.densities[0].across);
+        hostile.clone_into(&mut summary.pareto.examples[0].prompt);
+        let example = &mut summary.examples.mistakes[0];
+        (example.prompt, example.chosen.text, example.remark) = (hostile.into(), hostile.into(), hostile.into());
         let page = page(&summary).expect("a page");
         assert!(!page.contains("<script") && !page.contains("]]>") && !page.contains("onload='"));
         assert!(page.contains("&lt;script&gt;") && page.contains("{{7*7}}") && !page.contains('\u{202e}'));

@@ -1,22 +1,20 @@
 //! The page, plots and tables that say how good the heads are, and what to beware of.
 //!
-//! [`RunSummary`] is the contract: a flow fills it, [`write_report`] turns it into one self-contained page
-//! (`index.html`), PNG files of its plots, CSV and Parquet files of its numbers, and `summary.json`. The same summary
+//! [`RunSummary`] is the contract: `assess` fills it, [`write_report`] turns it into one self-contained page
+//! (`index.html`), PNG files of its plots, CSV and Parquet files of its numbers, and `report.json`. The same summary
 //! gives the same bytes. Nothing here computes scores or reads data.
 
-mod canvas;
+mod benchmarks;
+mod findings;
 mod formula;
 mod head_summary;
-mod heads_tables;
-mod heads_view;
-mod heat;
+#[cfg(test)]
+mod hostile;
 mod html;
 mod plots;
-mod png;
 #[cfg(test)]
 pub(crate) mod sample;
 mod summary;
-mod sweep;
 mod tables;
 mod view;
 mod warnings;
@@ -24,21 +22,30 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
+pub use benchmarks::{BenchmarkRow, BenchmarkSummary, BenchmarkTable, conclusion};
+pub use findings::{Finding, findings};
 pub use head_summary::{ControlSummary, FitSummary, LearningPoint, MlpSummary, TrainingPairs};
 pub use summary::{
-    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, DomainSummary, GroupAccuracy, LONGER_WINS,
-    ObjectiveSummary, ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
-    Standing,
+    AgreementSummary, AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, BestWeights, BiasSummary, COMBINED,
+    CombinedSummary, CrossAccuracy, Density, Distribution, DomainSummary, DriftSummary, Example, ExamplesSummary,
+    GroupAccuracy, LONGER_WINS, LabelerAgreement, LeftOut, LengthBias, ObjectiveDrift, ObjectiveSummary,
+    ObjectivesAgreement, ParetoAnswer, ParetoExample, ParetoSummary, Passage, ProbeBias, ReadoutObjective,
+    ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS, ScoreSummary, SimplexPoint, SplitSize, Standing,
+    SweepLine, SweepMeasure, SweepSummary, TurnedShares,
 };
-pub use sweep::write_sweep;
+pub use tables::write_sweep;
 pub use warnings::{Warning, warnings};
 
 use crate::error::{Error, Fault, Result};
 use crate::files;
 
+/// The file that holds every number of a report.
+const DOCUMENT: &str = "report.json";
+
 /// Writes the whole report into `folder` and returns the files written, the page first.
 ///
-/// Every file is replaced atomically, the page last, so that a page never shows numbers its tables do not have.
+/// Every file is replaced atomically, the page last, so that a page never shows numbers its tables do not have; plots of
+/// an earlier report that this one does not have are removed.
 ///
 /// # Errors
 /// [`crate::error::Error::Io`] when a file cannot be written.
@@ -51,22 +58,70 @@ pub fn write_report(folder: &Path, summary: &RunSummary) -> Result<Vec<PathBuf>>
         written.push(path);
         Ok::<(), Error>(())
     };
-    for figure in plots::figures(summary) {
+    let figures = plots::figures(summary);
+    for figure in &figures {
         write(format!("plots/{}.png", figure.slug), &figure.png()?)?;
     }
     for (name, mut frame) in tables::all(summary)? {
         write(format!("tables/{name}.csv"), &tables::csv(&frame)?)?;
         write(format!("tables/{name}.parquet"), &tables::parquet(&mut frame)?)?;
     }
-    write("summary.json".to_owned(), &json(summary)?)?;
+    write(DOCUMENT.to_owned(), &json(summary)?)?;
     write("index.html".to_owned(), page.as_bytes())?;
     written.rotate_right(1);
+    let drawn = |slug: &&&str| figures.iter().any(|figure| figure.slug == **slug);
+    let stale = plots::SLUGS.iter().filter(|slug| !drawn(slug)).map(|slug| folder.join(format!("plots/{slug}.png")));
+    stale.filter(|path| path.exists()).try_for_each(|path| files::remove(&path))?;
     Ok(written)
 }
 
+/// Foreign text made harmless for a terminal: control characters and marks that turn the writing direction are shown as
+/// U+FFFD.
+pub fn clean_text(text: &str) -> String {
+    words::clean(text)
+}
+
+/// What `report.json` holds: the numbers, and what is concluded from them.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    findings: Vec<Told<Finding>>,
+    warnings: Vec<Told<()>>,
+    #[serde(flatten)]
+    summary: &'a RunSummary,
+}
+
+/// A conclusion as people read it, with its numbers.
+#[derive(serde::Serialize)]
+struct Told<T> {
+    headline: String,
+    remedy: String,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    numbers: Option<T>,
+}
+
+/// The summary that a report in `folder` was made of.
+///
+/// # Errors
+/// [`Error::Io`] when there is no `report.json`, or when it is damaged or of another version.
+pub fn read_report(folder: &Path) -> Result<RunSummary> {
+    let path = folder.join(DOCUMENT);
+    let bytes = files::read(&path, "a report")?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let fault = Fault::new(files::shown(&path), format!("cannot be read: {error}"));
+        Error::Io(vec![fault.accepts("a report of this version").help("write it anew with `ensemble report CONFIG`")])
+    })
+}
+
 fn json(summary: &RunSummary) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(summary)
-        .map_err(|error| Error::Io(vec![Fault::new("summary.json", format!("cannot be written: {error}"))]))?;
+    let finding = |one: Finding| Told { headline: one.headline(), remedy: one.remedy(), numbers: Some(one) };
+    let warning = |one: Warning| Told { headline: one.headline(), remedy: one.remedy(), numbers: None };
+    let document = Document {
+        findings: findings(summary).into_iter().map(finding).collect(),
+        warnings: warnings(summary).into_iter().map(warning).collect(),
+        summary,
+    };
+    let mut bytes = serde_json::to_vec_pretty(&document)
+        .map_err(|error| Error::Io(vec![Fault::new(DOCUMENT, format!("cannot be written: {error}"))]))?;
     bytes.push(b'\n');
     Ok(bytes)
 }
@@ -94,11 +149,11 @@ mod tests {
         let (one, two) = (written(&summary), written(&summary));
         assert!(one == two, "the same summary must give the same bytes");
         let names: Vec<String> = one.keys().map(|path| path.display().to_string()).collect();
-        for name in ["index.html", "summary.json", "plots/accuracy.png", "tables/metrics.csv", "tables/metrics.parquet"]
+        for name in ["index.html", "report.json", "plots/accuracy.png", "tables/metrics.csv", "tables/metrics.parquet"]
         {
             assert!(names.iter().any(|found| found == name), "{name} is missing in {names:?}");
         }
-        let back: RunSummary = serde_json::from_slice(&one[Path::new("summary.json")]).expect("readable JSON");
+        let back: RunSummary = serde_json::from_slice(&one[Path::new("report.json")]).expect("readable JSON");
         assert_eq!(back, summary);
     }
 

@@ -1,15 +1,16 @@
 //! Made-up runs for tests: a realistic one, an empty one, a single objective, and many with long names.
 
+mod sections;
+
 use std::collections::BTreeMap;
 
 use super::head_summary::{ControlSummary, FitSummary, LearningPoint, TrainingPairs};
 use super::summary::{
-    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, CombinedSummary, GroupAccuracy, LONGER_WINS,
-    ObjectiveSummary, ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
+    AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, GroupAccuracy, LONGER_WINS, ObjectiveSummary, ParetoSummary,
+    ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
 };
-use crate::combine::Combination;
 use crate::evaluate::{
-    Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability, spearman,
+    Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability,
 };
 use crate::logistic::sigmoid;
 
@@ -74,13 +75,8 @@ pub(crate) fn empty() -> RunSummary {
     RunSummary {
         name: "empty".to_owned(),
         created_by: "ensemble 0.1.0".to_owned(),
-        backbone: BackboneSummary::default(),
-        readouts: Vec::new(),
         objectives: vec![objective],
-        combined: CombinedSummary::default(),
-        correlations: vec![vec![None]],
-        correlation_items: 0,
-        command_next: String::new(),
+        ..RunSummary::default()
     }
 }
 
@@ -88,8 +84,14 @@ pub(crate) fn empty() -> RunSummary {
 pub(crate) fn single() -> RunSummary {
     let mut summary = summary();
     summary.objectives.truncate(1);
-    summary.objectives[0].test_scores = vec![0.25; 40];
-    summary.correlations = vec![vec![Some(1.0)]];
+    for scores in &mut summary.objectives[0].scores {
+        scores.normalized = sections::distribution(&[0.25; 40]);
+    }
+    summary.agreement.objectives.clear();
+    summary.agreement.cross_accuracy.clear();
+    (summary.densities, summary.combined_scores) = (Vec::new(), Vec::new());
+    (summary.pareto, summary.drift) = (ParetoSummary::default(), None);
+    summary.combined.sweep = None;
     summary
 }
 
@@ -103,8 +105,12 @@ pub(crate) fn many() -> RunSummary {
             ..first.clone()
         })
         .collect();
-    let correlation = |row: i32, column: i32| Some(1.0 - f64::from((row - column).abs()) * 0.23);
-    summary.correlations = (0..8).map(|row| (0..8).map(|column| correlation(row, column)).collect()).collect();
+    let names: Vec<&str> = summary.objectives.iter().map(|objective| objective.name.as_str()).collect();
+    summary.agreement = sections::agreement(&names);
+    summary.densities.clear();
+    if let Some(sweep) = &mut summary.combined.sweep {
+        sweep.simplex.clear();
+    }
     summary.combined.weights =
         summary.objectives.iter().map(|objective| (objective.name.clone(), objective.weight)).collect();
     summary
@@ -113,15 +119,13 @@ pub(crate) fn many() -> RunSummary {
 fn run(recipes: &[Recipe]) -> RunSummary {
     let mut noise = Noise(7);
     let objectives: Vec<ObjectiveSummary> = recipes.iter().map(|recipe| objective(recipe, &mut noise)).collect();
-    let common: Vec<f64> = (0..1_400).map(|_| noise.normal()).collect();
-    let mut column = |share: f64| -> Vec<f64> { common.iter().map(|c| share * c + noise.normal() * 0.8).collect() };
-    let columns: Vec<Vec<f64>> = [0.7, 0.4, -0.5].into_iter().map(&mut column).collect();
-    let scores = (0..1_400).map(|row| 0.5 * columns[0][row] + 0.3 * columns[1][row] + 0.2 * columns[2][row]).collect();
-    let correlations = columns.iter().map(|left| columns.iter().map(|right| spearman(left, right)).collect()).collect();
+    let names: Vec<&str> = recipes.iter().map(|recipe| recipe.name).collect();
     let holistic = outcomes(300, 1.4, 0.5, &mut noise);
     RunSummary {
         name: "quickstart".to_owned(),
         created_by: "ensemble 0.1.0".to_owned(),
+        from_registry: false,
+        heads: Vec::new(),
         backbone: BackboneSummary {
             path: "backbones/mini".to_owned(),
             fingerprint: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
@@ -133,22 +137,19 @@ fn run(recipes: &[Recipe]) -> RunSummary {
             max_tokens: 512,
             texts: 24_310,
             tokens: 3_104_229,
-            embedded: 1_204,
-            cached: 23_106,
             cut_prompts: 187,
             cut_responses: 12,
         },
         readouts: ["mean_response", "cls"].map(|pooling| readout(pooling, &objectives)).to_vec(),
-        combined: CombinedSummary {
-            combination: Combination::default(),
-            weights: objectives.iter().map(|objective| (objective.name.clone(), objective.weight)).collect(),
-            holistic: accuracy(&holistic.0),
-            holistic_longer: accuracy(&holistic.1),
-            scores,
-        },
+        combined: sections::combined(&names, accuracy(&holistic.0), accuracy(&holistic.1)),
+        agreement: sections::agreement(&names),
+        combined_scores: sections::scores(&mut || noise.normal()),
+        densities: sections::densities(&names),
+        pareto: sections::pareto(&names),
+        examples: sections::examples(&names),
+        drift: Some(sections::drift(&names)),
+        benchmarks: Vec::new(),
         objectives,
-        correlations,
-        correlation_items: 1_400,
         command_next: "ensemble score --registry registry/quickstart responses.jsonl".to_owned(),
     }
 }
@@ -215,6 +216,8 @@ fn objective(recipe: &Recipe, noise: &mut Noise) -> ObjectiveSummary {
         train: SplitSize { pairs: recipe.pairs * 8, prompts: recipe.pairs * 7 },
         calibration: SplitSize { pairs: recipe.pairs, prompts: recipe.pairs * 9 / 10 },
         test: SplitSize { pairs: recipe.pairs, prompts: recipe.pairs * 10 / 11 + 1 },
+        data_changed: false,
+        pretrained: false,
         fit: Some(fit(&head)),
         mlp: None,
         training: Some(TrainingPairs { decided: recipe.pairs * 8, ties: 0, smallest_margin: Some(-4.2) }),
@@ -233,12 +236,14 @@ fn objective(recipe: &Recipe, noise: &mut Noise) -> ObjectiveSummary {
         ece: expected_calibration_error(&head),
         ece_uncalibrated: expected_calibration_error(&longer),
         reliability: reliability(&head, 10),
-        test_scores: (0..recipe.pairs * 2).map(|_| noise.normal() + 0.2 * noise.normal().powi(2)).collect(),
+        right_margins: sections::distribution(&head.iter().map(|one| one.margin.max(0.0)).collect::<Vec<f64>>()),
+        wrong_margins: sections::distribution(&head.iter().map(|one| one.margin.min(0.0).abs()).collect::<Vec<f64>>()),
+        scores: sections::scores(&mut || noise.normal() + 0.2 * noise.normal().powi(2)),
+        test_responses: recipe.pairs * 2,
         repeated_responses: recipe.pairs / 90,
-        length_correlation: Some((recipe.length * 0.24).clamp(-0.94, 0.94)),
+        bias: sections::bias((recipe.length * 0.24).clamp(-0.94, 0.94)),
         groups,
         audit: audit(recipe),
-        outcomes: head,
     }
 }
 

@@ -1,20 +1,38 @@
-//! What a run hands to its report: plain numbers and names, filled by `train_all`, written as `summary.json`.
+//! What a run hands to its report: plain numbers and names, filled by `assess`, written as `report.json`.
 //!
-//! No time stamps and no durations, so that the same run gives the same bytes. What the numbers mean in one sentence
-//! ([`ObjectiveSummary::verdict`], [`RunSummary::verdict`]) is decided here, once, for page and terminal.
+//! Everything a page draws stands here and is bounded in size: scores are counted in bins, never listed. No time stamps and
+//! no durations, so that the same run gives the same bytes. What the numbers mean in one sentence
+//! ([`ObjectiveSummary::verdict`], [`RunSummary::verdict`]) is decided in `verdict`, once, for page and terminal.
 
+mod agreement;
+mod bias;
+mod combined;
+mod drift;
+mod examples;
 mod reference;
+mod scores;
+mod training_record;
+mod verdict;
 
 use std::collections::BTreeMap;
 
+pub use agreement::{AgreementSummary, CrossAccuracy, LabelerAgreement, ObjectivesAgreement};
+pub use bias::{BiasSummary, LengthBias, ProbeBias};
+pub use combined::{
+    BestWeights, CombinedSummary, LeftOut, SimplexPoint, SweepLine, SweepMeasure, SweepSummary, TurnedShares,
+};
+pub use drift::{COMBINED, DriftSummary, ObjectiveDrift};
+pub use examples::{Example, ExamplesSummary, Passage};
 pub use reference::{DomainSummary, ReferenceSummary};
+pub use scores::{Density, Distribution, ParetoAnswer, ParetoExample, ParetoSummary, ScoreSummary};
+pub use verdict::Standing;
+pub(super) use verdict::split_words;
 
 use serde::{Deserialize, Serialize};
 
+use super::benchmarks::BenchmarkSummary;
 use super::head_summary::{ControlSummary, FitSummary, LearningPoint, MlpSummary, TrainingPairs};
-use super::words::{counted, fixed, interval, percent};
-use crate::combine::Combination;
-use crate::evaluate::{Estimate, Outcome, ReliabilityBin};
+use crate::evaluate::{Estimate, ReliabilityBin};
 
 /// The name of the baseline that prefers the answer with more words.
 pub const LONGER_WINS: &str = "longer wins";
@@ -24,12 +42,16 @@ pub const SHORTER_WINS: &str = "shorter wins";
 pub const BAG_OF_WORDS: &str = "bag of words";
 
 /// Everything the report shows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
     /// The run's name.
     pub name: String,
     /// Program and version, such as `ensemble 0.1.0`.
     pub created_by: String,
+    /// Whether it was made of a registry without what only training knows.
+    pub from_registry: bool,
+    /// Digests of the heads as the registry keeps them, in the order of the objectives.
+    pub heads: Vec<String>,
     /// The frozen transformer.
     pub backbone: BackboneSummary,
     /// The readouts that were tried, when one was searched for.
@@ -38,10 +60,20 @@ pub struct RunSummary {
     pub objectives: Vec<ObjectiveSummary>,
     /// The combined score.
     pub combined: CombinedSummary,
-    /// Spearman's correlation of the normalized scores, (objectives, objectives); `None` where not defined.
-    pub correlations: Vec<Vec<Option<f64>>>,
-    /// How many test responses the correlations were computed on.
-    pub correlation_items: usize,
+    /// Agreement between heads, and between labelers.
+    pub agreement: AgreementSummary,
+    /// The combined scores, split by split.
+    pub combined_scores: Vec<ScoreSummary>,
+    /// Each two objectives' scores of the test responses as a picture.
+    pub densities: Vec<Density>,
+    /// What the answers to one prompt offer to choose from.
+    pub pareto: ParetoSummary,
+    /// Pairs worth reading.
+    pub examples: ExamplesSummary,
+    /// What changed against an older registry, if one was named.
+    pub drift: Option<DriftSummary>,
+    /// Figures of published benchmarks, if any were worked out.
+    pub benchmarks: Vec<BenchmarkSummary>,
     /// The command to run next.
     pub command_next: String,
 }
@@ -69,10 +101,6 @@ pub struct BackboneSummary {
     pub texts: usize,
     /// Tokens in those texts.
     pub tokens: usize,
-    /// Texts read by the model in this run.
-    pub embedded: usize,
-    /// Texts whose features came from the cache.
-    pub cached: usize,
     /// Texts whose prompt lost its oldest tokens to fit into `max_tokens`.
     pub cut_prompts: usize,
     /// Texts whose response lost its middle.
@@ -135,6 +163,10 @@ pub struct ObjectiveSummary {
     pub calibration: SplitSize,
     /// The split everything here is measured on.
     pub test: SplitSize,
+    /// Whether the data are others than those the registry's head was trained and judged on.
+    pub data_changed: bool,
+    /// Whether the head is the checkpoint's own.
+    pub pretrained: bool,
     /// How a linear head was fitted; `None` for other heads.
     pub fit: Option<FitSummary>,
     /// How a head with a hidden layer was trained; `None` for other heads.
@@ -147,8 +179,6 @@ pub struct ObjectiveSummary {
     pub learning_curve: Vec<LearningPoint>,
     /// The calibration temperature.
     pub temperature: f64,
-    /// What the head said about each test pair.
-    pub outcomes: Vec<Outcome>,
     /// Accuracy on the test pairs.
     pub accuracy: Option<Estimate>,
     /// The baselines on the same pairs.
@@ -165,12 +195,18 @@ pub struct ObjectiveSummary {
     pub ece_uncalibrated: Option<f64>,
     /// The reliability curve on the test pairs.
     pub reliability: Vec<ReliabilityBin>,
-    /// Normalized scores of the test responses.
-    pub test_scores: Vec<f64>,
-    /// How many of the test responses stand word for word among the training responses.
+    /// By how much the head prefers one answer, of the test pairs it ranks right, in log-odds without sign.
+    pub right_margins: Distribution,
+    /// The same of the pairs it ranks wrong, in the same bins.
+    pub wrong_margins: Distribution,
+    /// Its scores, split by split.
+    pub scores: Vec<ScoreSummary>,
+    /// Test responses.
+    pub test_responses: usize,
+    /// How many of them stand word for word among the training responses.
     pub repeated_responses: usize,
-    /// Spearman's correlation of a response's score and its number of words, on the test responses.
-    pub length_correlation: Option<f64>,
+    /// What its score follows beside quality.
+    pub bias: BiasSummary,
     /// Accuracy on parts of the test pairs, such as by label source.
     pub groups: Vec<GroupAccuracy>,
     /// What was found in the data.
@@ -222,192 +258,4 @@ pub struct AuditSummary {
     pub mean_words_rejected: Option<f64>,
     /// The files, as the user wrote them.
     pub sources: Vec<String>,
-}
-
-/// The combined score.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct CombinedSummary {
-    /// The rule with its numbers.
-    pub combination: Combination,
-    /// (objective, weight), in the order of the configuration.
-    pub weights: Vec<(String, f64)>,
-    /// Accuracy on pairs labelled all things considered, if there are any.
-    pub holistic: Option<Estimate>,
-    /// What picking the longer answer would have on them.
-    pub holistic_longer: Option<Estimate>,
-    /// Combined scores of the test responses.
-    pub scores: Vec<f64>,
-}
-
-/// How a head stands against the baseline that is hardest to beat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Better than every baseline: the interval of each difference lies above zero.
-    Better,
-    /// The interval of a difference includes zero.
-    Unclear,
-    /// Worse than a baseline: the interval of a difference lies below zero.
-    Worse,
-    /// There are no test pairs or no baselines.
-    Unknown,
-}
-
-impl Baseline {
-    /// What the baseline does, to complete "better than …".
-    pub fn phrase(&self) -> &str {
-        match self.name.as_str() {
-            LONGER_WINS => "picking the longer answer",
-            SHORTER_WINS => "picking the shorter answer",
-            BAG_OF_WORDS => "a bag-of-words model",
-            other => other,
-        }
-    }
-}
-
-impl ObjectiveSummary {
-    /// The baseline that is hardest to beat, with the head's lead over it: the one whose lead has the lowest lower end.
-    pub fn hardest_baseline(&self) -> Option<(&Baseline, Estimate)> {
-        self.baselines
-            .iter()
-            .filter_map(|baseline| Some((baseline, baseline.difference?)))
-            .min_by(|left, right| left.1.low.total_cmp(&right.1.low))
-    }
-
-    /// How the head stands against that baseline.
-    pub fn standing(&self) -> Standing {
-        match self.hardest_baseline() {
-            None => Standing::Unknown,
-            Some((_, lead)) if lead.low > 0.0 => Standing::Better,
-            Some((_, lead)) if lead.high < 0.0 => Standing::Worse,
-            Some(_) => Standing::Unclear,
-        }
-    }
-
-    /// One honest sentence on the head, without a full stop.
-    pub fn verdict(&self) -> String {
-        let Some(accuracy) = self.accuracy else {
-            return "no test pairs, so nothing can be said".to_owned();
-        };
-        let Some((baseline, lead)) = self.hardest_baseline() else {
-            let value = percent(accuracy.value);
-            return format!(
-                "right on {value} of test pairs (95% {}); no baseline to compare with",
-                interval(&accuracy)
-            );
-        };
-        let (phrase, size, range) = (baseline.phrase(), points(lead.value.abs()), interval(&lead));
-        match self.standing() {
-            Standing::Better => format!("better than {phrase} by {size} (95% {range})"),
-            Standing::Worse => format!("worse than {phrase} by {size} (95% {range})"),
-            Standing::Unclear | Standing::Unknown => {
-                format!("not shown to be better than {phrase}: {} (95% {range})", signed_points(lead.value))
-            }
-        }
-    }
-
-    /// Whether every label of the objective was made by a rule.
-    pub fn is_style_rule(&self) -> bool {
-        let pairs: usize = self.labels.values().sum();
-        pairs > 0 && self.labels.get("rule") == Some(&pairs)
-    }
-}
-
-impl RunSummary {
-    /// One honest sentence on the whole run, with a full stop.
-    pub fn verdict(&self) -> String {
-        let names = |wanted: &dyn Fn(Standing) -> bool| -> Vec<&str> {
-            let kept = self.objectives.iter().filter(|objective| wanted(objective.standing()));
-            kept.map(|objective| objective.name.as_str()).collect()
-        };
-        let better = names(&|standing| standing == Standing::Better);
-        let rest = names(&|standing| standing != Standing::Better);
-        match (self.objectives.len(), better.len()) {
-            (0, _) => "This run has no objectives.".to_owned(),
-            (1, 1) => "The head beats every baseline on pairs it never saw.".to_owned(),
-            (1, _) => "The head is not shown to beat every baseline on pairs it never saw.".to_owned(),
-            (all, 0) => format!("None of the {all} heads is shown to beat every baseline on pairs it never saw."),
-            (all, beat) if all == beat => format!("All {all} heads beat every baseline on pairs they never saw."),
-            (all, beat) => {
-                let verb = if beat == 1 { "beats" } else { "beat" };
-                let pronoun = if beat == 1 { "it" } else { "they" };
-                let missing = rest.join(", ");
-                format!("{beat} of {all} heads {verb} every baseline on pairs {pronoun} never saw; not {missing}.")
-            }
-        }
-    }
-}
-
-fn points(share: f64) -> String {
-    let value = fixed(share * 100.0, 1);
-    if value == "1.0" { "1.0 point".to_owned() } else { format!("{value} points") }
-}
-
-fn signed_points(share: f64) -> String {
-    let sign = if share > 0.0 { "+" } else { "" };
-    format!("{sign}{}", points(share))
-}
-
-/// `412 pairs of 389 prompts`.
-pub(super) fn split_words(split: SplitSize) -> String {
-    format!("{} of {}", counted(split.pairs, "pair"), counted(split.prompts, "prompt"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn estimate(value: f64, low: f64, high: f64) -> Estimate {
-        Estimate { value, low, high, n: 400, clusters: 390 }
-    }
-
-    fn objective(leads: &[(&str, f64, f64, f64)]) -> ObjectiveSummary {
-        let baseline = |lead: &(&str, f64, f64, f64)| Baseline {
-            name: lead.0.to_owned(),
-            accuracy: Some(estimate(0.6, 0.5, 0.7)),
-            difference: Some(estimate(lead.1, lead.2, lead.3)),
-        };
-        ObjectiveSummary {
-            name: "helpfulness".to_owned(),
-            accuracy: Some(estimate(0.7, 0.65, 0.75)),
-            baselines: leads.iter().map(baseline).collect(),
-            ..ObjectiveSummary::default()
-        }
-    }
-
-    #[test]
-    fn verdict_names_the_baseline_that_is_hardest_to_beat() {
-        let leads = [(SHORTER_WINS, 0.4, 0.35, 0.45), (LONGER_WINS, 0.081, 0.03, 0.132)];
-        assert_eq!(
-            objective(&leads).verdict(),
-            "better than picking the longer answer by 8.1 points (95% 3.0 to 13.2)"
-        );
-        let unclear = objective(&[(LONGER_WINS, 0.2, 0.1, 0.3), (BAG_OF_WORDS, 0.012, -0.02, 0.044)]);
-        assert_eq!(
-            unclear.verdict(),
-            "not shown to be better than a bag-of-words model: +1.2 points (95% −2.0 to 4.4)"
-        );
-        let worse = objective(&[(SHORTER_WINS, -0.05, -0.09, -0.01)]);
-        assert_eq!(worse.verdict(), "worse than picking the shorter answer by 5.0 points (95% −9.0 to −1.0)");
-    }
-
-    #[test]
-    fn verdict_without_pairs_or_baselines_claims_nothing() {
-        assert_eq!(
-            objective(&[]).verdict(),
-            "right on 70.0% of test pairs (95% 65.0 to 75.0); no baseline to compare with"
-        );
-        let empty = ObjectiveSummary::default();
-        assert_eq!(empty.verdict(), "no test pairs, so nothing can be said");
-        assert_eq!(empty.standing(), Standing::Unknown);
-    }
-
-    #[test]
-    fn only_rule_labels_make_a_style_rule() {
-        let mut objective = objective(&[]);
-        assert!(!objective.is_style_rule(), "no labels known");
-        objective.labels.insert("rule".to_owned(), 10);
-        assert!(objective.is_style_rule());
-        objective.labels.insert("human".to_owned(), 1);
-        assert!(!objective.is_style_rule());
-    }
 }

@@ -23,6 +23,11 @@ pub enum Warning {
         /// How many test prompts.
         split_conflicts: usize,
     },
+    /// The registry's head was trained and judged on other data than these.
+    DataChanged {
+        /// Which objective.
+        objective: String,
+    },
     /// Every test pair is ranked right: more often a leak than a good head.
     SuspiciouslyPerfect {
         /// Which objective.
@@ -51,17 +56,6 @@ pub enum Warning {
         prompts: usize,
         /// The accuracy, if there is one.
         accuracy: Option<Estimate>,
-    },
-    /// A trivial method does as well.
-    NotBetterThanBaseline {
-        /// Which objective.
-        objective: String,
-        /// The baseline, to complete "better than …".
-        baseline: String,
-        /// The head's verdict.
-        verdict: String,
-        /// Whether its labels were all made by a rule.
-        style_rule: bool,
     },
     /// All labels were made by a rule: the head learns a style, not a judgement.
     RuleLabels {
@@ -176,6 +170,9 @@ impl Warning {
             Self::SplitConflicts { objective, split_conflicts } => {
                 headlines::split_conflicts(objective, *split_conflicts)
             }
+            Self::DataChanged { objective } => {
+                format!("{objective}: these are not the data that the registry's head was trained and judged on")
+            }
             Self::SuspiciouslyPerfect { objective, pairs, repeated, responses } => {
                 headlines::perfect(objective, *pairs, (*repeated, *responses))
             }
@@ -183,7 +180,6 @@ impl Warning {
             Self::TooFewTestPairs { objective, pairs, prompts, accuracy } => {
                 headlines::few_test_pairs(objective, (*pairs, *prompts), accuracy.as_ref())
             }
-            Self::NotBetterThanBaseline { objective, verdict, .. } => format!("{objective}: {verdict}"),
             Self::RuleLabels { objective } => {
                 format!("{objective}: a style rule, not a judgement; all its labels were made by a rule")
             }
@@ -221,10 +217,10 @@ impl Warning {
     pub fn remedy(&self) -> String {
         match self {
             Self::SplitConflicts { .. } => remedies::SPLIT_CONFLICTS.to_owned(),
+            Self::DataChanged { .. } => remedies::DATA_CHANGED.to_owned(),
             Self::SuspiciouslyPerfect { repeated, .. } => remedies::perfect(*repeated).to_owned(),
             Self::NotBetterThanChance { .. } => remedies::CHANCE.to_owned(),
             Self::TooFewTestPairs { .. } => remedies::FEW_TEST_PAIRS.to_owned(),
-            Self::NotBetterThanBaseline { baseline, style_rule, .. } => remedies::not_better(baseline, *style_rule),
             Self::RuleLabels { .. } => remedies::RULE_LABELS.to_owned(),
             Self::ScoreFollowsLength { .. } => remedies::FOLLOWS_LENGTH.to_owned(),
             Self::NearlySameObjectives { left, right, correlation } => remedies::nearly_same(left, right, *correlation),

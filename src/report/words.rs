@@ -8,11 +8,21 @@ pub(super) const UNDEFINED: &str = "–";
 /// Foreign text made harmless to lay-out: control characters and marks that turn the writing direction are shown as
 /// U+FFFD. Escaping for HTML is the template engine's business.
 pub(super) fn clean(text: &str) -> String {
-    let harmless = |character: char| {
-        let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if turns || character.is_control() { '\u{fffd}' } else { character }
-    };
     text.chars().map(harmless).collect()
+}
+
+/// [`clean`] for texts of several lines: line breaks and tabs stay.
+pub(super) fn clean_lines(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    text.chars().map(|one| if matches!(one, '\n' | '\t') { one } else { harmless(one) }).collect()
+}
+
+fn harmless(character: char) -> char {
+    let turns =
+        matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    // Line and paragraph separators end a line of some readers, interlinear marks hide text.
+    let breaks = matches!(character, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}');
+    if turns || breaks || character.is_control() { '\u{fffd}' } else { character }
 }
 
 /// A share as `71.3%`.

@@ -24,7 +24,7 @@ fn rated(head: &str) -> Project {
 }
 
 fn summary(project: &Project) -> Value {
-    let text = std::fs::read_to_string(project.path("reports/quickstart/summary.json")).expect("summary");
+    let text = std::fs::read_to_string(project.path("reports/quickstart/report.json")).expect("summary");
     serde_json::from_str(&text).expect("JSON")
 }
 

@@ -2,13 +2,16 @@
 
 mod adding;
 mod audit;
+mod benchmarks;
 mod bits;
 mod combining;
 mod containers;
 mod domains;
 mod heads;
+mod hostile;
 mod project;
 mod real_data;
+mod report;
 mod scoring;
 mod solvers;
 mod sources;

@@ -43,7 +43,7 @@ fn real_conciseness_labels_are_a_length_rule_and_the_report_says_so() {
     write_run(&project, "conciseness", "rule");
     let output = project.run(&["train-all", "configs/real.yaml"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let summary = std::fs::read_to_string(project.path("reports/real/summary.json")).expect("summary");
+    let summary = std::fs::read_to_string(project.path("reports/real/report.json")).expect("summary");
     let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
     let objective = &summary["objectives"][0];
     let accuracy = |value: &serde_json::Value| value["accuracy"]["value"].as_f64().expect("defined");

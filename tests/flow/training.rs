@@ -33,7 +33,7 @@ fn a_hidden_layer_says_how_its_training_ended() {
     let cut_short = "objectives.safety.head={mlp: {hidden: 4, max_epochs: 1}}";
     let patient = "objectives.helpfulness.head={mlp: {hidden: 4, learning_rate: 0.05, patience: 1, max_epochs: 500}}";
     project.train(&["--quiet", "--set", cut_short, "--set", patient]);
-    let text = std::fs::read_to_string(project.path("reports/quickstart/summary.json")).expect("summary");
+    let text = std::fs::read_to_string(project.path("reports/quickstart/report.json")).expect("summary");
     let summary: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let objective = |name: &str| {
         let objectives = summary["objectives"].as_array().expect("a list");

@@ -2,7 +2,7 @@
 
 use super::Warning;
 use crate::normalize::LEAST_RESPONSES;
-use crate::report::summary::{ObjectiveSummary, ReferenceSummary, RunSummary, Standing};
+use crate::report::summary::{ObjectiveSummary, ReferenceSummary, RunSummary};
 
 /// Fewer test pairs than this may all be ranked right by a good head.
 const MANY_PERFECT: usize = 50;
@@ -23,10 +23,10 @@ const SEPARATED: f64 = 30.0;
 pub fn warnings(summary: &RunSummary) -> Vec<Warning> {
     let checks: [fn(&ObjectiveSummary) -> Option<Warning>; 16] = [
         split_conflicts,
+        data_changed,
         perfect,
         chance,
         few_test_pairs,
-        not_better,
         rule_labels,
         follows_length,
         poor_calibration,
@@ -49,6 +49,10 @@ fn split_conflicts(objective: &ObjectiveSummary) -> Option<Warning> {
     (split_conflicts > 0).then(|| Warning::SplitConflicts { objective: objective.name.clone(), split_conflicts })
 }
 
+fn data_changed(objective: &ObjectiveSummary) -> Option<Warning> {
+    objective.data_changed.then(|| Warning::DataChanged { objective: objective.name.clone() })
+}
+
 fn perfect(objective: &ObjectiveSummary) -> Option<Warning> {
     // Without a pair that is tied or ranked wrong, the mean of the credits is exactly 1.
     let accuracy = objective.accuracy.filter(|accuracy| accuracy.value == 1.0 && accuracy.n >= MANY_PERFECT)?;
@@ -56,7 +60,7 @@ fn perfect(objective: &ObjectiveSummary) -> Option<Warning> {
         objective: objective.name.clone(),
         pairs: accuracy.n,
         repeated: objective.repeated_responses,
-        responses: objective.test_scores.len(),
+        responses: objective.test_responses,
     })
 }
 
@@ -76,22 +80,15 @@ fn few_test_pairs(objective: &ObjectiveSummary) -> Option<Warning> {
     })
 }
 
-fn not_better(objective: &ObjectiveSummary) -> Option<Warning> {
-    let (baseline, _) = objective.hardest_baseline()?;
-    matches!(objective.standing(), Standing::Unclear | Standing::Worse).then(|| Warning::NotBetterThanBaseline {
-        objective: objective.name.clone(),
-        baseline: baseline.phrase().to_owned(),
-        verdict: objective.verdict(),
-        style_rule: objective.is_style_rule(),
-    })
-}
-
 fn rule_labels(objective: &ObjectiveSummary) -> Option<Warning> {
     objective.is_style_rule().then(|| Warning::RuleLabels { objective: objective.name.clone() })
 }
 
 fn follows_length(objective: &ObjectiveSummary) -> Option<Warning> {
-    let correlation = objective.length_correlation.filter(|correlation| correlation.abs() > FOLLOWS_LENGTH)?;
+    let correlation = objective.bias.length_correlation()?.value;
+    if correlation.abs() <= FOLLOWS_LENGTH {
+        return None;
+    }
     Some(Warning::ScoreFollowsLength { objective: objective.name.clone(), correlation })
 }
 
@@ -173,14 +170,12 @@ fn grid_edge(objective: &ObjectiveSummary) -> Option<Warning> {
 }
 
 fn nearly_same(summary: &RunSummary) -> Vec<Warning> {
-    let mut found = Vec::new();
-    for (row, (left, correlations)) in summary.objectives.iter().zip(&summary.correlations).enumerate() {
-        for (right, correlation) in summary.objectives.iter().zip(correlations).skip(row + 1) {
-            if let Some(correlation) = correlation.filter(|correlation| correlation.abs() > NEARLY_SAME) {
-                let (left, right) = (left.name.clone(), right.name.clone());
-                found.push(Warning::NearlySameObjectives { left, right, correlation });
-            }
-        }
-    }
-    found
+    let known = summary.agreement.objectives.iter().filter_map(|two| Some((two, two.spearman.value()?)));
+    let alike = known.filter(|(_, correlation)| correlation.abs() > NEARLY_SAME);
+    alike
+        .map(|(two, correlation)| {
+            let (left, right) = (two.left.clone(), two.right.clone());
+            Warning::NearlySameObjectives { left, right, correlation }
+        })
+        .collect()
 }

@@ -2,6 +2,9 @@
 
 pub(super) const SPLIT_CONFLICTS: &str = "The accuracy stands, because no head was fitted on them; but the sources' \
                                           own splits overlap, so their published figures may not.";
+pub(super) const DATA_CHANGED: &str = "Prompts are split by hash, so a test prompt of now was one then; but rows that a \
+                                       source itself marks as held out may have been trained on. If marks changed, \
+                                       train again.";
 pub(super) const CHANCE: &str = "It is not shown to know more than a coin, whatever the baselines do: do not use it. \
                                  Read some pairs and say whether you would agree with their labels; then collect more \
                                  of them, or try a larger backbone or another layer.";
@@ -37,16 +40,6 @@ pub(super) fn perfect(repeated: usize) -> &'static str {
         "Look for whatever gives the label away, such as a marker that only chosen answers carry; believe it once \
          the head does as well on pairs from another source."
     }
-}
-
-pub(super) fn not_better(baseline: &str, style_rule: bool) -> String {
-    if style_rule {
-        return format!("No surprise where {baseline} is nearly the rule itself: use the rule, or drop the objective.");
-    }
-    format!(
-        "Do not let this head steer training yet: {baseline} may do as well. Collect more pairs, above all pairs on \
-         which {baseline} is wrong, or try a larger backbone or another layer."
-    )
 }
 
 pub(super) fn nearly_same(left: &str, right: &str, correlation: f64) -> String {

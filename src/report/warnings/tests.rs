@@ -1,7 +1,7 @@
 //! Each warning: when it is given, when not, and that it says something.
 
 use super::*;
-use crate::evaluate::{Outcome, accuracy};
+use crate::evaluate::{Outcome, Statistic, accuracy};
 use crate::report::head_summary::{MlpSummary, TrainingPairs};
 use crate::report::sample;
 use crate::report::summary::{ObjectiveSummary, RunSummary};
@@ -10,12 +10,21 @@ use crate::report::summary::{ObjectiveSummary, RunSummary};
 fn sound() -> RunSummary {
     let mut summary = sample::summary();
     summary.objectives.truncate(1);
-    summary.correlations = vec![vec![Some(1.0)]];
+    summary.agreement.objectives.clear();
     let audit = &mut summary.objectives[0].audit;
     audit.dropped.clear();
     audit.contradictions = 0;
     assert_eq!(warnings(&summary), []);
     summary
+}
+
+fn known(value: f64) -> Statistic {
+    Statistic::Known(Estimate { value, low: value, high: value, n: 400, clusters: 400 })
+}
+
+/// Gives the score this rank correlation with length.
+fn follow_length(objective: &mut ObjectiveSummary, correlation: f64) {
+    objective.bias.length.as_mut().expect("measured").correlation = known(correlation);
 }
 
 /// The warnings after `spoil`, each checked to say something.
@@ -34,13 +43,18 @@ fn after(spoil: impl Fn(&mut ObjectiveSummary)) -> Vec<Warning> {
 fn split_conflicts_are_named_first() {
     let found = after(|objective| {
         objective.audit.split_conflicts = 1;
-        objective.length_correlation = Some(0.9);
+        follow_length(objective, 0.9);
     });
     assert!(matches!(
         found[..],
         [Warning::SplitConflicts { split_conflicts: 1, .. }, Warning::ScoreFollowsLength { .. }]
     ));
     assert!(found[0].headline().contains("1 prompt marked both"), "{}", found[0].headline());
+}
+
+#[test]
+fn a_registry_of_other_data() {
+    assert!(matches!(&after(|objective| objective.data_changed = true)[..], [Warning::DataChanged { .. }]));
 }
 
 #[test]
@@ -55,14 +69,6 @@ fn few_pairs_or_few_prompts() {
 }
 
 #[test]
-fn not_better_than_a_baseline() {
-    let lead = Estimate { value: 0.01, low: -0.03, high: 0.05, n: 400, clusters: 400 };
-    let found = after(|objective| objective.baselines[0].difference = Some(lead));
-    assert!(matches!(&found[..], [Warning::NotBetterThanBaseline { baseline, .. }]
-        if baseline == "picking the longer answer"));
-}
-
-#[test]
 fn rule_labels_are_called_a_style_rule() {
     let found = after(|objective| objective.labels = [("rule".to_owned(), 5)].into());
     assert!(matches!(&found[..], [rule @ Warning::RuleLabels { .. }] if rule.headline().contains("style rule")));
@@ -71,10 +77,10 @@ fn rule_labels_are_called_a_style_rule() {
 #[test]
 fn length_is_followed_either_way() {
     for (correlation, word) in [(0.81, "longer"), (-0.9, "shorter")] {
-        let found = after(|objective| objective.length_correlation = Some(correlation));
+        let found = after(|objective| follow_length(objective, correlation));
         assert!(matches!(&found[..], [one @ Warning::ScoreFollowsLength { .. }] if one.headline().contains(word)));
     }
-    assert_eq!(after(|objective| objective.length_correlation = Some(-0.8)), []);
+    assert_eq!(after(|objective| follow_length(objective, -0.8)), []);
 }
 
 #[test]
@@ -83,7 +89,10 @@ fn objectives_that_rank_alike_or_oppositely() {
     let twin = ObjectiveSummary { name: "kindness".to_owned(), ..summary.objectives[0].clone() };
     summary.objectives.push(twin);
     for (correlation, word) in [(0.96, "alike"), (-0.96, "oppositely")] {
-        summary.correlations = vec![vec![Some(1.0), Some(correlation)], vec![Some(correlation), Some(1.0)]];
+        let mut two = sample::summary().agreement.objectives[0].clone();
+        (two.left, two.right) = ("helpfulness".to_owned(), "kindness".to_owned());
+        two.spearman = known(correlation);
+        summary.agreement.objectives = vec![two];
         let found = warnings(&summary);
         assert!(matches!(&found[..], [one @ Warning::NearlySameObjectives { .. }] if one.headline().contains(word)));
     }
@@ -174,7 +183,7 @@ fn a_perfect_test_is_suspicious_and_states_the_overlap() {
         let found = after(|objective| {
             objective.accuracy = perfect(1.0, 50);
             objective.repeated_responses = repeated;
-            objective.test_scores.truncate(90);
+            objective.test_responses = 90;
         });
         let [one @ Warning::SuspiciouslyPerfect { .. }] = &found[..] else { panic!("{found:?}") };
         (one.headline(), one.remedy())

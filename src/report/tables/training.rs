@@ -2,8 +2,8 @@
 
 use polars::prelude::{Column, DataFrame, PolarsResult};
 
-use super::head_summary::{ControlSummary, LearningPoint};
-use super::summary::RunSummary;
+use crate::report::head_summary::{ControlSummary, LearningPoint};
+use crate::report::summary::RunSummary;
 
 /// One row per objective and probe; empty without bias control.
 pub(super) fn controls(summary: &RunSummary) -> PolarsResult<DataFrame> {

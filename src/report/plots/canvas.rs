@@ -9,8 +9,8 @@ use plotters::prelude::{Color, DrawingBackend, FontFamily, FontStyle, IntoFont, 
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::words::fixed;
 use crate::error::{Error, Fault, Result};
+use crate::report::words::fixed;
 
 /// Backend pixels per page unit: two, for sharp PNG files and half-pixel places in SVG.
 pub(super) const UNIT: f64 = 2.0;
@@ -30,8 +30,11 @@ pub(super) const VERMILLION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 
 /// The name the fonts are registered under; in SVG it is the `font-family`, so it carries its own fallback.
 const FONT: &str = "DejaVu Sans, sans-serif";
-const REGULAR: &[u8] = include_bytes!("../../assets/fonts/DejaVuSans.ttf");
-const BOLD: &[u8] = include_bytes!("../../assets/fonts/DejaVuSans-Bold.ttf");
+const REGULAR: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans.ttf");
+const BOLD: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans-Bold.ttf");
+
+/// What a note at the upper right may take of the line of the upright axis's title.
+const NOTE: f64 = 122.0;
 
 /// plotters writes an SVG font size as its own size over this.
 const PLOTTERS_FONT_FACTOR: f64 = 1.24;
@@ -170,6 +173,13 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         self.note(drawn);
     }
 
+    /// A filled box that lets the ground shine through; `strength` 1 is [`Canvas::fill`].
+    pub(super) fn faint(&mut self, from: Point, to: Point, (colour, strength): (RGBColor, f64)) {
+        let (from, to) = (self.place(from), self.place(to));
+        let drawn = self.backend.draw_rect(from, to, &colour.mix(strength).filled(), true);
+        self.note(drawn);
+    }
+
     /// A straight line `width` wide.
     pub(super) fn line(&mut self, from: Point, to: Point, (colour, width): (RGBColor, f64)) {
         self.path(&[from, to], (colour, width));
@@ -194,6 +204,14 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
             let start = dash as f64 * 7.0;
             self.line(at(start), at((start + 4.0).min(length)), stroke);
         }
+    }
+
+    /// A filled disc that lets the ground shine through.
+    pub(super) fn faint_disc(&mut self, centre: Point, radius: f64, (colour, strength): (RGBColor, f64)) {
+        let place = self.place(centre);
+        let style = colour.mix(strength).filled();
+        let drawn = self.backend.draw_circle(place, (radius * UNIT).round() as u32, &style, true);
+        self.note(drawn);
     }
 
     /// A filled disc.
@@ -278,7 +296,7 @@ impl Frame<'_> {
         let title = Type::new(14.0, INK).bold();
         canvas.text((0.0, 10.0), &title.fit(self.title, right), title);
         let small = Type::new(12.0, MUTED);
-        canvas.text((0.0, 30.0), &small.fit(self.upright, right), small);
+        canvas.text((0.0, 30.0), &small.fit(self.upright, right - NOTE), small);
         for (value, label) in y_ticks {
             let y = self.y.place(*value);
             canvas.line((left, y), (right, y), (GRID, 1.0));

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::head_summary::{ControlSummary, LearningPoint, MlpSummary};
-use super::summary::ObjectiveSummary;
-use super::words::{UNDEFINED, clean, count, counted, fixed, interval, optional, percent, short};
 use crate::evaluate::Estimate;
+use crate::report::head_summary::{ControlSummary, LearningPoint, MlpSummary};
+use crate::report::summary::ObjectiveSummary;
+use crate::report::words::{UNDEFINED, clean, count, counted, fixed, interval, optional, percent, short};
 
 /// A row of the table of fits.
 #[derive(Serialize)]
@@ -48,11 +48,14 @@ pub(super) fn fits(objectives: &[ObjectiveSummary]) -> Vec<FitView> {
 }
 
 fn fit(objective: &ObjectiveSummary) -> FitView {
-    let own = || "the checkpoint's own".to_owned();
+    let all = |words: &str| [words, words, words].map(str::to_owned);
     let [l2, iterations, gradient_norm] = match (&objective.fit, &objective.mlp) {
+        // A registry does not remember the steps.
+        (Some(fit), _) if fit.iterations == 0 => [short(fit.l2), UNDEFINED.to_owned(), short(fit.gradient_norm)],
         (Some(fit), _) => [short(fit.l2), count(fit.iterations), short(fit.gradient_norm)],
         (None, Some(mlp)) => [UNDEFINED.to_owned(), epochs(mlp), UNDEFINED.to_owned()],
-        (None, None) => [own(), own(), own()],
+        (None, None) if objective.pretrained => all("the checkpoint's own"),
+        (None, None) => all(UNDEFINED),
     };
     FitView {
         name: clean(&objective.name),

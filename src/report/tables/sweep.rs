@@ -4,7 +4,7 @@ use std::path::Path;
 
 use polars::prelude::{Column, DataFrame, PolarsResult};
 
-use super::tables;
+use super::{parquet, refused};
 use crate::error::Result;
 use crate::files;
 use crate::weights::{Sweep, SweepPoint};
@@ -15,8 +15,8 @@ use crate::weights::{Sweep, SweepPoint};
 /// # Errors
 /// [`crate::error::Error::Io`] when the file cannot be written.
 pub fn write_sweep(path: &Path, names: &[String], sweep: &Sweep) -> Result<()> {
-    let mut frame = frame(names, &sweep.points).map_err(|error| tables::refused(&error))?;
-    files::write_atomic(path, &tables::parquet(&mut frame)?)
+    let mut frame = frame(names, &sweep.points).map_err(|error| refused(&error))?;
+    files::write_atomic(path, &parquet(&mut frame)?)
 }
 
 fn frame(names: &[String], points: &[SweepPoint]) -> PolarsResult<DataFrame> {
