@@ -240,15 +240,24 @@ pub fn absolute(path: &Path) -> PathBuf {
     whole
 }
 
-/// A path as a person would write it here: relative to the current folder where it lies inside or nearby (at most two
-/// folders up), `~/…` below the home folder, absolute elsewhere. So what is written down hardly ever names a user.
+/// A path as a person would write it here: relative to the current folder where it lies inside, absolute elsewhere.
 pub fn shown(path: &Path) -> String {
     let (whole, here) = (absolute(path), absolute(Path::new(".")));
-    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.parent().is_some());
-    shown_from(&whole, &here, home.as_deref())
+    match whole.strip_prefix(&here) {
+        Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
+        Ok(inside) => inside.display().to_string(),
+        Err(_) => whole.display().to_string(),
+    }
 }
 
-fn shown_from(whole: &Path, here: &Path, home: Option<&Path>) -> String {
+/// A path for what is written down and passed on: relative to the current folder where it lies inside or nearby (at most
+/// two folders up), `~/…` below the home folder, absolute elsewhere. So a report hardly ever names its user.
+pub fn discreet(path: &Path) -> String {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.parent().is_some());
+    discreet_from(&absolute(path), &absolute(Path::new(".")), home.as_deref())
+}
+
+fn discreet_from(whole: &Path, here: &Path, home: Option<&Path>) -> String {
     let near = relative(here, whole);
     let ups = near.components().filter(|part| *part == std::path::Component::ParentDir).count();
     // From a folder near the root everything is near, which would make a riddle of a plain absolute path.
@@ -278,9 +287,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_shown_near_at_home_or_whole() {
+    fn paths_to_pass_on_are_near_at_home_or_whole() {
         let shown =
-            |whole: &str| shown_from(Path::new(whole), Path::new("/srv/work/project"), Some(Path::new("/home/ada")));
+            |whole: &str| discreet_from(Path::new(whole), Path::new("/srv/work/project"), Some(Path::new("/home/ada")));
         for (whole, expected) in [
             ("/srv/work/project", "."),
             ("/srv/work/project/data/a.jsonl", "data/a.jsonl"),

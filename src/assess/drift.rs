@@ -1,7 +1,8 @@
 //! What changed between an older registry and this one, on the same texts.
 
 use super::Material;
-use super::held_out::{HeldOut, turned_share};
+use super::examples::{EACH, of_different_prompts, shown};
+use super::held_out::{AnswerPair, HeldOut, turned_share};
 use super::outcomes::{items_of, outcomes, statistic};
 use super::scores::{distribution, inner_range};
 use crate::data::{Pair, Split};
@@ -10,13 +11,13 @@ use crate::evaluate::{
     Correlation, accuracy, accuracy_difference, correlation, expected_calibration_error, kolmogorov_smirnov,
     log_loss_difference, wasserstein,
 };
-use crate::report::{COMBINED, DriftSummary, ObjectiveDrift};
+use crate::report::{COMBINED, DriftSummary, Example, ObjectiveDrift};
 
 const BINS: usize = 30;
 
 /// An older registry's view of the items of the dataset.
 pub struct Older {
-    /// The registry, as the user wrote it.
+    /// The registry's folder.
     pub place: String,
     /// Its backbone's fingerprint.
     pub fingerprint: String,
@@ -50,41 +51,40 @@ pub fn drift(material: &Material, old: &Older) -> DriftSummary {
     let held_out = HeldOut::of(material);
     let dataset = material.dataset;
     let known = |name: &String| old.names.iter().position(|other| other == name);
-    let mut objectives: Vec<ObjectiveDrift> = Vec::new();
+    let (mut objectives, mut turned) = (Vec::new(), Vec::new());
+    let mut look = |both: &Both| {
+        objectives.push(compare(&held_out, both));
+        turned.extend(most_turned(material, &held_out, both));
+    };
     for (list, head) in dataset.objectives.iter().zip(material.heads) {
         let Some(place) = known(&list.name) else { continue };
         let before = &old.scores[place];
-        objectives.push(compare(
-            &held_out,
-            &Both {
-                name: &list.name,
-                pairs: &list.pairs,
-                margins: [&|item| before[item].raw, &|item| head.scores[item].raw],
-                scores: [&|item| before[item].normalized, &|item| head.scores[item].normalized],
-                responses: items_of(&list.pairs, Split::Test),
-                probabilities: true,
-            },
-        ));
+        look(&Both {
+            name: &list.name,
+            pairs: &list.pairs,
+            margins: [&|item| before[item].raw, &|item| head.scores[item].raw],
+            scores: [&|item| before[item].normalized, &|item| head.scores[item].normalized],
+            responses: items_of(&list.pairs, Split::Test),
+            probabilities: true,
+        });
     }
     let now = |item: usize| material.combined(material.combiner, item);
     let before = |item: usize| old.combined[item];
-    objectives.push(compare(
-        &held_out,
-        &Both {
-            name: COMBINED,
-            pairs: &dataset.holistic.pairs,
-            margins: [&before, &now],
-            scores: [&before, &now],
-            responses: held_out.responses.clone(),
-            probabilities: false,
-        },
-    ));
+    look(&Both {
+        name: COMBINED,
+        pairs: &dataset.holistic.pairs,
+        margins: [&before, &now],
+        scores: [&before, &now],
+        responses: held_out.responses.clone(),
+        probabilities: false,
+    });
     let names: Vec<&String> = dataset.objectives.iter().map(|list| &list.name).collect();
     DriftSummary {
         old: old.place.clone(),
         old_fingerprint: old.fingerprint.clone(),
         data_changed: old.data_changed.clone(),
         objectives,
+        turned,
         added: names.iter().filter(|name| known(name).is_none()).map(|name| (*name).clone()).collect(),
         removed: old.names.iter().filter(|name| !names.contains(name)).cloned().collect(),
     }
@@ -109,4 +109,24 @@ fn compare(held_out: &HeldOut, both: &Both) -> ObjectiveDrift {
         old_scores: distribution(&before, BINS, range),
         new_scores: distribution(&now, BINS, range),
     }
+}
+
+/// The test pairs on different prompts that old and new order differently, those whose difference moved most.
+fn most_turned(material: &Material, held_out: &HeldOut, both: &Both) -> Vec<Example> {
+    let lead = |pair: &AnswerPair, which: usize| both.margins[which](pair.first) - both.margins[which](pair.second);
+    let leads = held_out.pairs.iter().map(|pair| (pair, lead(pair, 0), lead(pair, 1)));
+    let mut turned: Vec<(&AnswerPair, f64, f64)> = leads.filter(|(_, before, now)| before * now < 0.0).collect();
+    let moved = |(_, before, now): &(&AnswerPair, f64, f64)| (now - before).abs();
+    turned.sort_by(|left, right| moved(right).total_cmp(&moved(left)));
+    let example = |(pair, before, now): (&AnswerPair, f64, f64)| {
+        let sides = if now > 0.0 { (pair.first, pair.second) } else { (pair.second, pair.first) };
+        let (before, now) = (before.abs(), now.abs());
+        Example {
+            objective: both.name.to_owned(),
+            headings: ("preferred now".to_owned(), "preferred before".to_owned()),
+            remark: format!("the second answer led by {before:.2}, now the first leads by {now:.2}"),
+            ..shown(material, held_out, sides)
+        }
+    };
+    of_different_prompts(turned, |one| one.0.prompt, EACH).into_iter().map(example).collect()
 }

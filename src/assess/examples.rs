@@ -11,7 +11,7 @@ use crate::logistic::sigmoid;
 use crate::report::{Example, ExamplesSummary, Passage};
 
 /// Pairs of each kind and objective.
-const EACH: usize = 3;
+pub(super) const EACH: usize = 3;
 /// Conflicts over all objectives.
 const CONFLICTS: usize = 5;
 const PROMPT_CHARACTERS: usize = 500;
@@ -27,7 +27,7 @@ pub(super) fn summary(material: &Material, held_out: &HeldOut) -> ExamplesSummar
 }
 
 /// The first of `ranked` with different prompts.
-fn of_different_prompts<T>(ranked: Vec<T>, prompt: impl Fn(&T) -> usize, most: usize) -> Vec<T> {
+pub(super) fn of_different_prompts<T>(ranked: Vec<T>, prompt: impl Fn(&T) -> usize, most: usize) -> Vec<T> {
     let mut seen = BTreeSet::new();
     ranked.into_iter().filter(|one| seen.insert(prompt(one))).take(most).collect()
 }
@@ -152,7 +152,8 @@ fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }
 
-fn shown(material: &Material, held_out: &HeldOut, (chosen, rejected): (usize, usize)) -> Example {
+/// A pair with both texts shortened and the scores of both.
+pub(super) fn shown(material: &Material, held_out: &HeldOut, (chosen, rejected): (usize, usize)) -> Example {
     let passage = |item: usize| Passage {
         text: beginning(&material.dataset.items[item].response, ANSWER_CHARACTERS),
         words: held_out.words[item] as usize,

@@ -117,7 +117,10 @@ pub fn summarise(material: &Material, backbone: BackboneSummary, readouts: Vec<R
         agreement,
         drift: None,
         benchmarks: Vec::new(),
-        command_next: format!("ensemble score --registry {} responses.jsonl", crate::files::shown(material.registry)),
+        command_next: format!(
+            "ensemble score --registry {} responses.jsonl",
+            crate::files::discreet(material.registry)
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One head on its test pairs: accuracy beside the baselines, calibration, scores, bias, and what its data are like.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::held_out::HeldOut;
 use super::outcomes::{items_of, outcomes, outcomes_where};
@@ -11,6 +12,7 @@ use crate::data::{Audit, Dataset, Item, ObjectivePairs, Pair, Split, probes};
 use crate::evaluate::{
     Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, quantile, reliability,
 };
+use crate::files;
 use crate::head::pair_rank_correlation;
 use crate::report::{
     AuditSummary, BAG_OF_WORDS, Baseline, ControlSummary, Distribution, GroupAccuracy, LONGER_WINS, ObjectiveSummary,
@@ -203,7 +205,7 @@ fn audit_summary(audit: &Audit) -> AuditSummary {
                 let how = if source.detected { "detected" } else { "as configured" };
                 format!(
                     "{} ({}, {how}, {} rows, {} pairs)",
-                    source.path,
+                    files::discreet(Path::new(&source.path)),
                     word(&source.format),
                     source.rows,
                     source.pairs

@@ -231,5 +231,10 @@ fn an_older_registry_with_the_same_scores_shows_no_change() {
         assert!(value(&same.correlation) > 1.0 - 1e-12);
     }
     assert_eq!((value(&safety.old_accuracy), value(&safety.new_accuracy), value(&safety.change)), (0.0, 1.0, 1.0));
+    assert_eq!(drift.turned.len(), 3, "no more than three, and of safety only");
+    // Raw differences of safety: −1, 2, 0.25, −4 on the four prompts, turned round before.
+    let moved: Vec<&str> = drift.turned.iter().map(|example| example.prompt.as_str()).collect();
+    assert_eq!(moved, ["question 3", "question 1", "question 0"]);
+    assert_eq!(drift.turned[0].remark, "the second answer led by 4.00, now the first leads by 4.00");
     assert!(value(&safety.turned) == 1.0 && value(&safety.correlation) < -1.0 + 1e-12);
 }

@@ -72,6 +72,7 @@ fn run_with(text: &str) -> RunSummary {
     if let Some(drift) = &mut summary.drift {
         text.clone_into(&mut drift.old);
         drift.added = vec![text.to_owned()];
+        drift.turned.iter_mut().for_each(|example| fill(example, text));
         (drift.removed, drift.data_changed) = (drift.added.clone(), drift.added.clone());
     }
     summary

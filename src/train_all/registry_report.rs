@@ -145,7 +145,7 @@ fn record(objective: &ObjectiveConfig, entry: &ObjectiveEntry) -> TrainingRecord
 fn reference(registry: &Path, entry: &ObjectiveEntry) -> ReferenceSummary {
     let source = entry.reference.source.as_str();
     ReferenceSummary {
-        source: if source == CALIBRATION { source.to_owned() } else { files::shown(&registry.join(source)) },
+        source: if source == CALIBRATION { source.to_owned() } else { files::discreet(&registry.join(source)) },
         responses: entry.reference.responses,
         ..ReferenceSummary::default()
     }
@@ -166,7 +166,7 @@ fn older_scores(
         ensemble.combiner().combine(&terms)
     };
     Ok(Older {
-        place: files::shown(folder),
+        place: files::discreet(folder),
         fingerprint: ensemble.backbone().fingerprint().to_string(),
         names: ensemble.names().to_vec(),
         data_changed: manifest

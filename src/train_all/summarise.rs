@@ -64,7 +64,7 @@ pub(super) fn backbone_summary(backbone: &Backbone, counts: Counts) -> BackboneS
     let layers: Vec<String> = readout.layers.iter().map(ToString::to_string).collect();
     BackboneSummary {
         path: match backbone.place() {
-            ModelPlace::Disk(path) => files::shown(path),
+            ModelPlace::Disk(path) => files::discreet(path),
             ModelPlace::Hub { repository, revision } => format!("{repository} at {revision}"),
         },
         fingerprint: backbone.fingerprint().to_string(),
@@ -106,7 +106,7 @@ fn reference_summary(config: &Config, head: &TrainedHead) -> ReferenceSummary {
         own: domains.contains_key(name),
     };
     ReferenceSummary {
-        source: config.reference.as_ref().map_or_else(|| CALIBRATION.to_owned(), |one| files::shown(&one.path)),
+        source: config.reference.as_ref().map_or_else(|| CALIBRATION.to_owned(), |one| files::discreet(&one.path)),
         responses: spread.responses,
         farthest: spread.farthest,
         domains: responses.iter().map(domain).collect(),

@@ -210,6 +210,7 @@ pub(super) fn drift(names: &[&str]) -> DriftSummary {
         old: "registry/old".to_owned(),
         old_fingerprint: "0123456789abcdef0123".to_owned(),
         data_changed: Vec::new(),
+        turned: examples(names).mistakes,
         objectives: names.iter().map(objective).collect(),
         added: vec!["honesty".to_owned()],
         removed: Vec::new(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::examples::Example;
 use super::scores::Distribution;
 use crate::evaluate::Statistic;
 
@@ -11,7 +12,7 @@ pub const COMBINED: &str = "(combined)";
 /// A registry against an older one, on the same test pairs and responses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DriftSummary {
-    /// The older registry, as the user wrote it.
+    /// The older registry's folder.
     pub old: String,
     /// Its backbone's fingerprint.
     pub old_fingerprint: String,
@@ -19,6 +20,8 @@ pub struct DriftSummary {
     pub data_changed: Vec<String>,
     /// Objectives that both have, in the order of the new one; the combined score last.
     pub objectives: Vec<ObjectiveDrift>,
+    /// Test pairs that old and new order differently, those that moved most of each score.
+    pub turned: Vec<Example>,
     /// Objectives of the new registry that the old one lacks.
     pub added: Vec<String>,
     /// Objectives of the old registry that the new one lacks.

@@ -32,10 +32,12 @@ pub(super) fn warnings(summary: &RunSummary) -> PolarsResult<DataFrame> {
 /// Pairs worth reading.
 pub(super) fn examples(summary: &RunSummary) -> PolarsResult<DataFrame> {
     let examples = &summary.examples;
+    let nothing = Vec::new();
     let kinds = [
         ("mistake", &examples.mistakes),
         ("conflict", &examples.conflicts),
         ("suspicious label", &examples.suspicious),
+        ("turned pair", summary.drift.as_ref().map_or(&nothing, |drift| &drift.turned)),
     ];
     let rows: Vec<(&str, &Example)> =
         kinds.into_iter().flat_map(|(kind, list)| list.iter().map(move |one| (kind, one))).collect();

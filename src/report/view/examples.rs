@@ -53,8 +53,16 @@ pub(super) fn groups(summary: &RunSummary) -> Vec<ExampleGroup> {
             &examples.suspicious,
         ),
     ];
+    let nothing = Vec::new();
+    let turned = (
+        "turned-pairs",
+        "Pairs that turned",
+        "Test pairs that the old registry and this one order differently, those whose difference moved most.",
+        summary.drift.as_ref().map_or(&nothing, |drift| &drift.turned),
+    );
     groups
         .into_iter()
+        .chain([turned])
         .filter(|(.., examples)| !examples.is_empty())
         .map(|(id, title, lead, examples)| ExampleGroup {
             id,
