@@ -163,6 +163,7 @@ fn readme_names_every_command() {
         "train-all",
         "report",
         "score",
+        "best-of-n",
         "eval",
         "weights",
         "registry",

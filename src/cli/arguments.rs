@@ -76,6 +76,14 @@ pub enum Command {
         ensemble eval --registry registry/quickstart --rewardbench filtered.parquet --rm-bench chat.json code.json\n\n\
         Every figure as the benchmark's own script works it out: docs/benchmarks.md.")]
     Eval(EvalOptions),
+    /// Choose the best of several answers to each prompt, rank all, and say what the best of n is worth
+    #[command(
+        after_help = "Examples:\n  ensemble best-of-n --registry registry/quickstart answers.jsonl > chosen.jsonl\n  \
+        ensemble best-of-n -r registry/quickstart answers.jsonl --gold rating --curve curve.json\n\n\
+        Rows are {\"prompt\", \"responses\": [...]}, or as for `score`: those of one prompt belong together. A row a \
+        prompt goes to standard output, the curve to standard error and, with --curve, to a file."
+    )]
+    BestOfN(BestOfNOptions),
     /// Write a registry as a Hugging Face sequence classifier
     #[command(after_help = "Example:\n  ensemble export --registry registry/quickstart exported\n\n\
         The heads must read one token of one layer: backbone.pooling cls (encoders) or last_token (decoders).")]
@@ -193,6 +201,30 @@ pub struct EvalOptions {
     #[arg(long, value_name = "FOLDER")]
     pub report: Option<PathBuf>,
     /// Override weights of the combined score: --weights helpfulness=0.5,safety=2; not together with --report
+    #[arg(long, value_name = "NAME=NUMBER", value_delimiter = ',')]
+    pub weights: Vec<String>,
+}
+
+/// Options of `best-of-n`.
+#[derive(Args, Debug)]
+pub struct BestOfNOptions {
+    /// The registry folder
+    #[arg(long, short, env = "ENSEMBLE_REGISTRY")]
+    pub registry: PathBuf,
+    /// File of answers, as for `score`; "-" is standard input (JSONL or JSON)
+    #[arg(default_value = "-")]
+    pub input: PathBuf,
+    /// Field with what an answer is worth, such as scores.helpfulness (with `responses`, a list of as many numbers): the curve
+    /// then says whether a higher score is a better answer
+    #[arg(long, value_name = "FIELD")]
+    pub gold: Option<String>,
+    /// How far the curve goes; by default as many answers as half of the prompts have
+    #[arg(long, value_name = "N", value_parser = whole_number)]
+    pub most: Option<usize>,
+    /// Write the curve to this JSON file
+    #[arg(long, value_name = "FILE")]
+    pub curve: Option<PathBuf>,
+    /// Override weights of the combined score: --weights helpfulness=0.5,safety=2
     #[arg(long, value_name = "NAME=NUMBER", value_delimiter = ',')]
     pub weights: Vec<String>,
 }

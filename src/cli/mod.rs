@@ -4,6 +4,7 @@
 
 mod arguments;
 mod audit;
+mod best_of_n;
 mod completions;
 mod doctor;
 mod eval;
@@ -60,6 +61,7 @@ fn dispatch(arguments: &Arguments, ui: &Ui) -> Result<u8> {
         Command::Report(options) => report::run(options, threads, ui),
         Command::Score(options) => score::run(options, threads, ui),
         Command::Eval(options) => eval::run(options, threads, ui),
+        Command::BestOfN(options) => best_of_n::run(options, threads, ui),
         Command::Export(options) => export::run(options, ui),
         Command::Weights(options) => weights::run(options, threads, ui),
         Command::Registry(options) => registry::run(options, ui),

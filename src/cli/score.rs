@@ -19,7 +19,7 @@ pub(super) fn run(options: &ScoreOptions, threads: usize, ui: &Ui) -> Result<u8>
     if options.domain_field.is_some() && ensemble.domains().is_empty() {
         return Err(without_domains(options));
     }
-    let rows = open_input(&options.input)?;
+    let rows = open_input(&options.input, PURPOSE)?;
     let mut stream = Stream {
         options,
         scoring: ensemble.scoring()?,
@@ -47,9 +47,10 @@ fn without_domains(options: &ScoreOptions) -> Error {
     ])
 }
 
-fn open_input(input: &Path) -> Result<Rows> {
+/// The rows of a file, or of standard input.
+pub(super) fn open_input(input: &Path, purpose: &'static str) -> Result<Rows> {
     if input == Path::new("-") {
-        return Rows::from_reader("standard input", PURPOSE, Box::new(std::io::stdin()));
+        return Rows::from_reader("standard input", purpose, Box::new(std::io::stdin()));
     }
     if !input.is_file() {
         let found = match (input.is_dir(), input.exists()) {
@@ -63,7 +64,7 @@ fn open_input(input: &Path) -> Result<Rows> {
                 .help("check the path, or give the rows to standard input: ensemble score -r REGISTRY < FILE"),
         ]));
     }
-    Rows::open(input, PURPOSE)
+    Rows::open(input, purpose)
 }
 
 /// One pass over the input.

@@ -9,6 +9,7 @@
 mod agreement;
 mod ballots;
 pub mod benchmarks;
+mod best_of_n;
 mod correlation;
 mod distribution;
 mod intervals;
@@ -19,6 +20,7 @@ mod statistic;
 
 pub use agreement::{average_ranks, kendall, pearson, spearman};
 pub use ballots::{Ballot, agreement_with_labelers, fleiss_kappa, krippendorff_alpha, labeler_agreement};
+pub use best_of_n::{best_of_n, best_of_n_divergence};
 pub use correlation::{Correlation, correlation};
 pub use distribution::{kolmogorov_smirnov, wasserstein};
 pub use intervals::{Estimate, clustered_mean, wilson};

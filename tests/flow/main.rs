@@ -3,6 +3,7 @@
 mod adding;
 mod audit;
 mod benchmarks;
+mod best_of_n;
 mod bits;
 mod combining;
 mod containers;
