@@ -61,7 +61,7 @@ fn read(options: &BestOfNOptions) -> Result<Vec<Choice>> {
             let key = Item { prompt: item.prompt.clone(), response: String::new() }.key();
             let place = *places.entry(key).or_insert(choices.len());
             if place == choices.len() {
-                choices.push(Choice { prompt: asked(&object), items: vec![], gold: vec![], scores: vec![] });
+                choices.push(Choice { prompt: asked(&object, &item), items: vec![], gold: vec![], scores: vec![] });
             }
             choices[place].items.push(item);
             choices[place].gold.extend(gold);
@@ -70,10 +70,13 @@ fn read(options: &BestOfNOptions) -> Result<Vec<Choice>> {
     Ok(choices)
 }
 
-/// The fields of a row that say what was asked.
-fn asked(object: &Map<String, Value>) -> Map<String, Value> {
+/// The fields of a row that say what was asked; a row of `messages` has its prompt among them.
+fn asked(object: &Map<String, Value>, item: &Item) -> Map<String, Value> {
     let fields = ["id", "prompt"].into_iter().filter_map(|field| Some((field.to_owned(), object.get(field)?.clone())));
-    fields.collect()
+    let mut asked: Map<String, Value> = fields.collect();
+    let messages = item.prompt.iter().map(|one| json!({ "role": one.role.word(), "content": one.content }));
+    asked.entry("prompt").or_insert_with(|| messages.collect());
+    asked
 }
 
 /// A row's answers with what they are worth: one in `response` or `messages`, or several in `responses`.

@@ -114,6 +114,11 @@ fn answers_in_one_row_or_in_several_give_the_same() {
     assert_eq!((one.len(), three.len(), one[0]["id"].take()), (1, 2, json!(7)));
     one[0].as_object_mut().expect("a row").remove("id");
     assert_eq!(one[0], three[0]);
+    let asked = json!([{ "role": "user", "content": "How long do eggs boil?" }]);
+    let messages = json!([asked[0], { "role": "assistant", "content": "Seven minutes." }]);
+    std::fs::write(project.path("messages.jsonl"), json!({ "messages": messages, "worth": 3 }).to_string())
+        .expect("written");
+    assert_eq!(run("messages.jsonl")[0]["prompt"], asked, "the prompt is told although no field names it");
 }
 
 #[test]
