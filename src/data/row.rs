@@ -140,13 +140,33 @@ impl<'de> Visitor<'de> for Strict {
 /// # Errors
 /// [`Error::Data`] with one fault at `place` (`file:line`) that names the field, what was found and what is accepted.
 pub fn parse_item(object: &Map<String, Value>, place: &str) -> Result<Item> {
+    let visible = |(field, item): (&'static str, Item)| {
+        if item.response.trim().is_empty() {
+            let row = Row { object, place };
+            return Err(Error::Data(vec![row.fault(field, "the response is empty").accepts(VISIBLE)]));
+        }
+        Ok(item)
+    };
+    parse_answered(object, place).and_then(visible)
+}
+
+/// The same where the response may be empty: a policy in training may end its turn at once, and that too has a score.
+///
+/// # Errors
+/// As [`parse_item`], the empty response apart.
+pub fn parse_answer(object: &Map<String, Value>, place: &str) -> Result<Item> {
+    parse_answered(object, place).map(|(_, item)| item)
+}
+
+/// An item and the field its response stands in.
+fn parse_answered(object: &Map<String, Value>, place: &str) -> Result<(&'static str, Item)> {
     let row = Row { object, place };
     written_messages::parse(&row)
         .and_then(|object| item(&Row { object: &object, place }))
         .map_err(|fault| Error::Data(vec![fault]))
 }
 
-fn item(row: &Row) -> Result<Item, Fault> {
+fn item(row: &Row) -> Result<(&'static str, Item), Fault> {
     match (row.value("prompt"), row.value("response"), row.value("messages")) {
         (Some(prompt), Some(response), _) => {
             let mut messages = row.conversation("prompt", prompt)?;
@@ -172,13 +192,10 @@ fn item(row: &Row) -> Result<Item, Fault> {
 }
 
 /// Takes the last message of a checked conversation off as the response.
-fn split_item(row: &Row, field: &str, mut messages: Vec<Message>) -> Result<Item, Fault> {
+fn split_item(row: &Row, field: &'static str, mut messages: Vec<Message>) -> Result<(&'static str, Item), Fault> {
     let response = messages.pop().map(|message| message.content).unwrap_or_default();
-    if response.trim().is_empty() {
-        return Err(row.fault(field, "the response is empty").accepts(VISIBLE));
-    }
     row.has_user(field, &messages)?;
-    Ok(Item { prompt: messages, response })
+    Ok((field, Item { prompt: messages, response }))
 }
 
 /// An object of a data file and where it stands.

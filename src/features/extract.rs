@@ -44,6 +44,38 @@ impl Counts {
     }
 }
 
+/// A text ready for the forward pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedText {
+    /// Digest of backbone, readout and rendered text: equal texts have equal keys.
+    pub key: Digest,
+    encoded: Encoded,
+}
+
+impl PreparedText {
+    /// Tokenizes a rendered text for the backbone's first readout.
+    ///
+    /// # Errors
+    /// What [`Backbone::encode`] reports.
+    pub fn new(backbone: &Backbone, text: &Rendered) -> Result<Self> {
+        Ok(Self { key: key(backbone.readout(), text), encoded: backbone.encode(text)? })
+    }
+
+    /// Tokens after cutting.
+    pub fn tokens(&self) -> usize {
+        self.encoded.ids.len()
+    }
+
+    /// Runs the forward pass: the row of the first readout, with the bits that [`Extractor::extract`] gives.
+    ///
+    /// # Errors
+    /// What [`Backbone::features`] reports.
+    pub fn embed(&self, backbone: &Backbone) -> Result<Row> {
+        let vector = backbone.features(&self.encoded)?.into_iter().next().unwrap_or_default();
+        Ok(row(self.key, &self.encoded, vector))
+    }
+}
+
 /// A backbone with as many workers as cores.
 ///
 /// Each worker runs single-threaded matrix products on texts of its own: several times less waiting than one product

@@ -1,0 +1,142 @@
+//! Accepts connections until told to stop, then lets what was accepted finish.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::http;
+use super::service::Service;
+use super::timed::{Phase, Timed};
+use crate::error::{Error, Fault, Result};
+
+/// How long connections are still accepted after the server was told to stop: `/ready` says 503 from the first moment, and
+/// every answer closes its connection, so that clients and balancers find another server.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// After a failure to accept (no descriptors left), before the next try.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How the server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Requests whose head was read.
+    pub accepted: u64,
+    /// Requests that were answered.
+    pub answered: u64,
+    /// Whether all connections had ended before the time for it was over.
+    pub in_time: bool,
+}
+
+/// A bound server.
+pub struct Server {
+    listener: TcpListener,
+    service: Arc<Service>,
+    room: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Binds an address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it is taken or not this machine's.
+    pub(super) async fn bind(service: Arc<Service>, host: &str, port: u16) -> Result<Self> {
+        let listener = TcpListener::bind((host, port)).await.map_err(|error| {
+            let fault = Fault::new(format!("{host}:{port}"), error);
+            Error::Io(vec![fault.help("choose another --port or --host, or stop what listens there")])
+        })?;
+        let room = Arc::new(Semaphore::new(service.settings.max_connections));
+        Ok(Self { listener, service, room })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system does not say.
+    pub fn address(&self) -> Result<SocketAddr> {
+        self.listener.local_addr().map_err(|error| Error::Io(vec![Fault::new("the server's address", error)]))
+    }
+
+    /// Serves until `stop` says something; what it says next ends the server at once.
+    pub async fn run(self, mut stop: mpsc::Receiver<()>) -> Drained {
+        let graceful = GracefulShutdown::new();
+        let router = http::router(&self.service);
+        self.accept_until(&graceful, &router, async {
+            stop.recv().await;
+        })
+        .await;
+        self.service.draining.store(true, Ordering::SeqCst);
+        self.accept_until(&graceful, &router, tokio::time::sleep(GRACE)).await;
+        self.accept_until(&graceful, &router, async {}).await;
+        let Self { listener, service, .. } = self;
+        drop(listener);
+        let ended = tokio::time::timeout(service.settings.drain, graceful.shutdown());
+        let in_time = tokio::select! {
+            ended = ended => ended.is_ok(),
+            _ = stop.recv() => false,
+        };
+        if in_time {
+            service.batcher.stop();
+        }
+        let (accepted, answered) = (&service.accepted, &service.answered);
+        Drained { accepted: accepted.load(Ordering::SeqCst), answered: answered.load(Ordering::SeqCst), in_time }
+    }
+
+    /// Accepts connections until `end` is there, and at the end all that have come by then.
+    async fn accept_until(&self, graceful: &GracefulShutdown, router: &Router, end: impl Future<Output = ()>) {
+        tokio::pin!(end);
+        loop {
+            let next = async {
+                // No connection is accepted that could not be served: it waits in the system's queue.
+                let permit = Arc::clone(&self.room).acquire_owned().await.ok()?;
+                Some((self.listener.accept().await, permit))
+            };
+            tokio::select! {
+                biased;
+                accepted = next => match accepted {
+                    Some((Ok((stream, _)), permit)) => self.serve(graceful, router, stream, permit),
+                    Some((Err(_), _)) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                    None => return,
+                },
+                () = &mut end => return,
+            }
+        }
+    }
+
+    fn serve(&self, graceful: &GracefulShutdown, router: &Router, stream: TcpStream, permit: OwnedSemaphorePermit) {
+        let settings = &self.service.settings;
+        // Answers are small and complete: waiting for more to send would only delay them.
+        let _ = stream.set_nodelay(true);
+        let phase = Phase::default();
+        let timed = Timed::new(stream, phase.clone(), settings.head_timeout, settings.body_timeout);
+        let router = TowerToHyperService::new(router.clone());
+        let answer = service_fn(move |request: Request<Incoming>| {
+            phase.busy();
+            let (answer, phase) = (router.call(request), phase.clone());
+            async move {
+                let answer = answer.await;
+                phase.between();
+                answer
+            }
+        });
+        let connection = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(timed), answer);
+        let watched = graceful.watch(connection);
+        tokio::spawn(async move {
+            // A connection that ends badly has no one left to tell.
+            let _ = watched.await;
+            drop(permit);
+        });
+    }
+}

@@ -1,0 +1,185 @@
+//! What a request is refused with: one fault, whatever the dialect makes of it.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::error::{Error, Fault};
+
+/// Seconds after which a client that was turned away may come back.
+pub(super) const RETRY_AFTER: u64 = 1;
+
+/// How a dialect writes its errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `{"error": {"code", "message", "item", "field", "hint", "request_id"}}`.
+    Native,
+    /// `{"error": {"message", "type", "param", "code"}}`, as vLLM's and OpenAI's clients read it.
+    OpenAi,
+    /// `{"error", "error_type"}`: text-embeddings-inference.
+    Tei,
+    /// `{"error"}`: Triton.
+    Triton,
+}
+
+/// A request that is not answered with scores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// A short word for machines.
+    pub code: &'static str,
+    /// What was found, for people.
+    pub message: String,
+    /// Which item of the request it is about.
+    pub item: Option<usize>,
+    /// Which field of the body.
+    pub field: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The dialect it is told in, where that is not its route's.
+    pub(super) style: Option<Style>,
+}
+
+impl Failure {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), item: None, field: None, hint: None, style: None }
+    }
+
+    /// The body is no JSON, or not of the shape the route takes.
+    pub(super) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", message)
+    }
+
+    /// The body is read, but something in it cannot be scored.
+    pub(super) fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message).at(field)
+    }
+
+    /// There is no room now; the client may come back.
+    pub(super) fn busy(message: impl Into<String>) -> Self {
+        let hint = format!("send the request again after {RETRY_AFTER} s");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).hint(hint)
+    }
+
+    /// More than one request may ask for.
+    pub(super) fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    }
+
+    /// The answer took longer than the deadline.
+    pub(super) fn late(seconds: f64) -> Self {
+        let message = format!("no score within {seconds} s");
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline", message).hint("send fewer requests at once, or raise --deadline")
+    }
+
+    /// A mistake of this program.
+    pub(super) fn bug(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+
+    /// Names the field.
+    #[must_use]
+    pub(super) fn at(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Names the item.
+    #[must_use]
+    pub(super) fn of_item(mut self, item: usize) -> Self {
+        self.item = Some(item);
+        self
+    }
+
+    /// Tells it in another dialect.
+    #[must_use]
+    pub(super) fn styled(mut self, style: Style) -> Self {
+        self.style = Some(style);
+        self
+    }
+
+    /// All of it in one sentence, for dialects that have room for one.
+    fn sentence(&self) -> String {
+        let mut sentence = String::new();
+        if let Some(item) = self.item {
+            sentence.push_str(&format!("item {item}: "));
+        }
+        if let Some(field) = self.field.as_ref().filter(|field| !field.is_empty()) {
+            sentence.push_str(&format!("{field}: "));
+        }
+        sentence.push_str(&self.message);
+        if let Some(hint) = &self.hint {
+            sentence.push_str(&format!(" ({hint})"));
+        }
+        sentence
+    }
+
+    /// The body of the answer.
+    pub(super) fn to_json(&self, style: Style, request_id: &str) -> Value {
+        match self.style.unwrap_or(style) {
+            Style::Native => {
+                let mut error = json!({ "code": self.code, "message": self.message, "request_id": request_id });
+                if let Some(item) = self.item {
+                    error["item"] = json!(item);
+                }
+                for (name, text) in [("field", &self.field), ("hint", &self.hint)] {
+                    if let Some(text) = text {
+                        error[name] = json!(text);
+                    }
+                }
+                json!({ "error": error })
+            }
+            Style::OpenAi => {
+                let kind = if self.status.is_client_error() { "BadRequestError" } else { "InternalServerError" };
+                let error = json!({
+                    "message": self.sentence(), "type": kind, "param": self.field, "code": self.status.as_u16(),
+                });
+                json!({ "error": error })
+            }
+            Style::Tei => {
+                let kind = match self.status {
+                    StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => "Overloaded",
+                    StatusCode::INTERNAL_SERVER_ERROR => "Backend",
+                    _ => "Validation",
+                };
+                json!({ "error": self.sentence(), "error_type": kind })
+            }
+            Style::Triton => json!({ "error": self.sentence() }),
+        }
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What the library's own error means to a client: input that cannot be used is the client's, a score that is no
+    /// number and a failing model are the server's.
+    pub(super) fn of(error: &Error) -> Self {
+        let fault = error.faults().first();
+        let failure = match error {
+            Error::Data(_) | Error::Usage(_) | Error::Config(_) => {
+                let place = fault.map_or_else(String::new, |fault| fault.place.clone());
+                Self::invalid(place, message(fault))
+            }
+            Error::Numeric(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "nonfinite_score", message(fault)),
+            Error::Model(_) | Error::Registry(_) | Error::Io(_) => Self::bug(message(fault)),
+        };
+        match fault.and_then(|fault| fault.help.clone()) {
+            Some(help) => failure.hint(help),
+            None => failure,
+        }
+    }
+}
+
+fn message(fault: Option<&Fault>) -> String {
+    fault.map_or_else(
+        || "the request failed".to_owned(),
+        |fault| match &fault.accepted {
+            Some(accepted) => format!("{}; accepted: {accepted}", fault.found),
+            None => fault.found.clone(),
+        },
+    )
+}
