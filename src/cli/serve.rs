@@ -85,7 +85,8 @@ fn settings(options: &ServeOptions) -> Result<Settings> {
     faults.extend(zero.map(|(flag, _)| Fault::new(flag, "0 lets nothing in").accepts("a whole number from 1")));
     faults.extend(too_few_files(max_connections));
     let mut seconds = |flag: &str, seconds: f64| {
-        let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= Duration::from_secs(86_400));
+        let duration =
+            Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= Duration::from_secs(86_400));
         duration.unwrap_or_else(|| {
             faults.push(Fault::new(flag, format!("{seconds} is no usable time")).accepts("0 to 86400 seconds"));
             Duration::ZERO
@@ -133,7 +134,9 @@ fn key(options: &ServeOptions) -> Result<Option<String>> {
     let key = key.trim().to_owned();
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         let fault = Fault::new(place, "no usable key").accepts("visible ASCII characters without white space");
-        return Err(Error::Usage(vec![fault.help("write one with `openssl rand -hex 32`, or leave it out altogether")]));
+        return Err(Error::Usage(vec![
+            fault.help("write one with `openssl rand -hex 32`, or leave it out altogether"),
+        ]));
     }
     Ok(Some(key))
 }

@@ -10,7 +10,10 @@ type Document = fn(&Service) -> Value;
 
 /// Triton's documents, by path.
 pub(super) const TRITON: [(&str, Document); 5] = [
-    ("/v2", |_| json!({ "name": "ensemble", "version": env!("CARGO_PKG_VERSION"), "extensions": ["binary_tensor_data"] })),
+    (
+        "/v2",
+        |_| json!({ "name": "ensemble", "version": env!("CARGO_PKG_VERSION"), "extensions": ["binary_tensor_data"] }),
+    ),
     ("/v2/models/reward_model", |_| triton::metadata()),
     ("/v2/models/reward_model/versions/1", |_| triton::metadata()),
     ("/v2/models/reward_model/config", |service| triton::config(service.settings.max_items)),

@@ -98,7 +98,11 @@ impl Batcher {
             admitted.map_err(|refusal| shared.refused(refusal))?
         };
         shared.metrics.texts(TextSource::Shared, repeated);
-        if tickets.len() == 1 { shared.changed.notify_one() } else { shared.changed.notify_all() }
+        if tickets.len() == 1 {
+            shared.changed.notify_one()
+        } else {
+            shared.changed.notify_all()
+        }
         for ((place, receiver), ticket) in places.into_iter().zip(tickets) {
             parts[place] = Part::Waiting(ticket, receiver);
         }
@@ -134,7 +138,9 @@ impl Shared {
     fn refused(&self, refusal: Refusal) -> Failure {
         let message = refusal.to_string();
         match refusal {
-            Refusal::TooLarge => Failure::too_large(message).hint("send fewer items at once, or raise --queue-items and --queue-tokens"),
+            Refusal::TooLarge => {
+                Failure::too_large(message).hint("send fewer items at once, or raise --queue-items and --queue-tokens")
+            }
             Refusal::Full | Refusal::Closed => Failure::busy(message),
         }
     }
@@ -212,7 +218,9 @@ impl Pending {
         for index in 0..self.parts.len() {
             let answer = match &mut self.parts[index] {
                 Part::Ready(row) => Ok(Arc::clone(row)),
-                Part::Waiting(_, receiver) => receiver.await.unwrap_or_else(|_| Err(Failure::busy("the server is stopping"))),
+                Part::Waiting(_, receiver) => {
+                    receiver.await.unwrap_or_else(|_| Err(Failure::busy("the server is stopping")))
+                }
                 Part::Gone => Err(Failure::bug("a text was lost")),
             };
             self.parts[index] = Part::Gone;

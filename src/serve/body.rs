@@ -38,7 +38,12 @@ impl Room {
 /// # Errors
 /// 413 for more than [`Settings::max_body`] bytes, before they are read where their number is told; 408 for a body that
 /// takes longer than [`Settings::body_timeout`]; 503 when there is no room; 400 for one that breaks off.
-pub(super) async fn read(settings: &Settings, room: &Arc<Semaphore>, body: Body, told: Option<usize>) -> Result<HeldBody, Failure> {
+pub(super) async fn read(
+    settings: &Settings,
+    room: &Arc<Semaphore>,
+    body: Body,
+    told: Option<usize>,
+) -> Result<HeldBody, Failure> {
     let too_long = || {
         let message = format!("the body is longer than {} bytes", settings.max_body);
         Failure::too_large(message).hint("send fewer items at once, or raise --max-body")
@@ -64,6 +69,7 @@ pub(super) async fn read(settings: &Settings, room: &Arc<Semaphore>, body: Body,
         Ok(held)
     };
     let seconds = settings.body_timeout.as_secs_f64();
-    let late = || Failure::new(StatusCode::REQUEST_TIMEOUT, "slow_body", format!("the body took longer than {seconds} s"));
+    let late =
+        || Failure::new(StatusCode::REQUEST_TIMEOUT, "slow_body", format!("the body took longer than {seconds} s"));
     tokio::time::timeout(settings.body_timeout, whole).await.unwrap_or_else(|_| Err(late()))
 }

@@ -23,7 +23,7 @@ pub(super) enum Style {
 
 /// A request that is not answered with scores.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(super) struct Failure {
     /// The HTTP status.
     pub status: StatusCode,
     /// A short word for machines.
@@ -69,7 +69,8 @@ impl Failure {
     /// The answer took longer than the deadline.
     pub(super) fn late(seconds: f64) -> Self {
         let message = format!("no score within {seconds} s");
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline", message).hint("send fewer requests at once, or raise --deadline")
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline", message)
+            .hint("send fewer requests at once, or raise --deadline")
     }
 
     /// A mistake of this program.

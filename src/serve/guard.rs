@@ -63,7 +63,9 @@ fn check_host(settings: &Settings, headers: &HeaderMap) -> Result<(), Failure> {
 /// `name` of `name:port`, `[::1]` of `[::1]:port`.
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']')) => {
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']')) =>
+        {
             name
         }
         _ => host,
@@ -118,10 +120,27 @@ mod tests {
     fn names_other_than_its_own_are_refused_and_addresses_let_in() {
         let mut settings = Settings { allowed_hosts: vec!["scores.internal".to_owned()], ..Settings::default() };
         let ask = |settings: &Settings, host: &str| status(settings, "/ready", &[("host", host)]);
-        for host in ["localhost", "LocalHost:8080", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:80", "10.1.2.3:9", "Scores.Internal:1"] {
+        for host in [
+            "localhost",
+            "LocalHost:8080",
+            "127.0.0.1",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:80",
+            "10.1.2.3:9",
+            "Scores.Internal:1",
+        ] {
             assert_eq!(ask(&settings, host), 200, "{host}");
         }
-        for host in ["evil.com", "evil.com:8080", "localhost.evil.com", "", "127.0.0.1.evil.com", "localhost:80:90", "a@localhost"] {
+        for host in [
+            "evil.com",
+            "evil.com:8080",
+            "localhost.evil.com",
+            "",
+            "127.0.0.1.evil.com",
+            "localhost:80:90",
+            "a@localhost",
+        ] {
             assert_eq!(ask(&settings, host), 403, "{host}");
         }
         assert_eq!(status(&settings, "/ready", &[]), 403);

@@ -36,13 +36,24 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
         .route("/health", get(ready))
         .route("/metrics", get(|State(service): State<Arc<Service>>| async move { metrics(&service) }))
         .route("/openapi.json", get(|| async { json(StatusCode::OK, &about::openapi()) }))
-        .route("/info", get(|State(service): State<Arc<Service>>| async move { json(StatusCode::OK, &about::info(&service)) }))
-        .route("/v1/models", get(|State(service): State<Arc<Service>>| async move { json(StatusCode::OK, &about::models(&service)) }));
+        .route(
+            "/info",
+            get(|State(service): State<Arc<Service>>| async move { json(StatusCode::OK, &about::info(&service)) }),
+        )
+        .route(
+            "/v1/models",
+            get(|State(service): State<Arc<Service>>| async move { json(StatusCode::OK, &about::models(&service)) }),
+        );
     for (path, answer) in about::TRITON {
         let handler = move |State(service): State<Arc<Service>>| async move { json(StatusCode::OK, &answer(&service)) };
         router = router.route(path, get(handler));
     }
-    for path in ["/v2/health/live", "/v2/health/ready", "/v2/models/reward_model/ready", "/v2/models/reward_model/versions/1/ready"] {
+    for path in [
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/v2/models/reward_model/ready",
+        "/v2/models/reward_model/versions/1/ready",
+    ] {
         router = router.route(path, get(ready));
     }
     router = router.route("/v2/repository/index", post(|| async { json(StatusCode::OK, &about::triton_index()) }));
@@ -146,7 +157,12 @@ async fn no_route(request: Request) -> Response {
 
 async fn wrong_method(request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    let method = if style_of(&path) == Style::Native && ROUTES.iter().all(|route| !route.paths.contains(&path.as_str())) { "GET" } else { "POST" };
+    let method = if style_of(&path) == Style::Native && ROUTES.iter().all(|route| !route.paths.contains(&path.as_str()))
+    {
+        "GET"
+    } else {
+        "POST"
+    };
     let message = format!("{} takes {method}, not {}", crate::error::quote(&path), request.method());
     refuse(&Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method", message), style_of(&path), &id_of(&request))
 }

@@ -51,7 +51,7 @@ impl TextSource {
 
 /// An objective's name with the mean and the standard deviation of its raw scores of the reference responses.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reference {
+pub(super) struct Reference {
     /// The objective.
     pub name: String,
     /// Mean.
@@ -140,7 +140,7 @@ impl Metrics {
         registry.register("texts", "Texts by where their features came from", self.texts.clone());
         registry.register("tokens", "Tokens the backbone read", self.tokens.clone());
         for from in ["computed", "shared", "recent", "cancelled"] {
-            self.texts.get_or_create(&label("from", from));
+            drop(self.texts.get_or_create(&label("from", from)));
         }
     }
 

@@ -126,7 +126,10 @@ impl Answers<'_> {
 pub(super) enum Reply {
     Json(Value),
     /// JSON of this many bytes, then tensors.
-    Tensors { json_bytes: usize, body: Vec<u8> },
+    Tensors {
+        json_bytes: usize,
+        body: Vec<u8>,
+    },
 }
 
 /// A request that was read, and how its reply is written.

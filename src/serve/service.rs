@@ -59,12 +59,7 @@ pub(super) struct Arrival {
 }
 
 impl Service {
-    pub(super) fn new(
-        engine: Arc<dyn Engine>,
-        identity: Identity,
-        settings: Settings,
-        workers: usize,
-    ) -> Result<Self> {
+    pub(super) fn new(engine: Arc<dyn Engine>, identity: Identity, settings: Settings, workers: usize) -> Result<Self> {
         let references: Vec<Reference> = identity
             .manifest
             .objectives
@@ -250,9 +245,7 @@ struct Read {
 }
 
 /// Runs work that would hold up other requests on a thread of its own. A panic there is this request's alone.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|_| Err(Failure::bug("the request failed in a way that is a mistake of this program")))
@@ -269,7 +262,8 @@ fn recombined(
     let rule = rule.unwrap_or(&kept.rule).clone();
     let same = rule == kept.rule;
     if matches!(rule, Rule::LogSigmoid { .. }) && !same {
-        let message = "the rule log_sigmoid needs quantiles of the reference, which are known for the registry's own rule only";
+        let message =
+            "the rule log_sigmoid needs quantiles of the reference, which are known for the registry's own rule only";
         return Err(Failure::invalid("combine", message).hint("train the registry with this rule"));
     }
     let references = if same { kept.references.clone() } else { std::collections::BTreeMap::new() };

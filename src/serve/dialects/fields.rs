@@ -66,14 +66,13 @@ pub(super) fn texts(value: &Value, field: &str) -> Result<Vec<String>, Failure> 
 
 /// One text or a list of texts; true when it is a list. Token ids are refused, because they are another tokenizer's.
 pub(super) fn one_or_many(value: &Value, field: &str) -> Result<(Vec<String>, bool), Failure> {
-    let ids = |value: &Value| value.is_number() || value.as_array().is_some_and(|list| list.iter().any(Value::is_number));
+    let ids =
+        |value: &Value| value.is_number() || value.as_array().is_some_and(|list| list.iter().any(Value::is_number));
     match value {
         Value::String(text) => Ok((vec![text.clone()], false)),
-        Value::Array(values) if values.iter().any(ids) => Err(Failure::malformed(
-            "token ids of another tokenizer cannot be scored",
-        )
-        .at(field)
-        .hint("send the text")),
+        Value::Array(values) if values.iter().any(ids) => {
+            Err(Failure::malformed("token ids of another tokenizer cannot be scored").at(field).hint("send the text"))
+        }
         Value::Array(_) => Ok((texts(value, field)?, true)),
         other => Err(wrong(field, other, "text or a list of text")),
     }

@@ -147,7 +147,11 @@ pub(super) const ROUTES: [Route; 13] = [
 fn score_v1(incoming: &super::request::Incoming<'_>) -> Result<super::request::Call, super::failure::Failure> {
     let body = fields::object(incoming)?;
     let theirs = ["text_1", "data_1", "queries"].iter().any(|field| body.contains_key(*field));
-    if theirs { vllm::score(incoming).map_err(|failure| failure.styled(Style::OpenAi)) } else { native::score(incoming) }
+    if theirs {
+        vllm::score(incoming).map_err(|failure| failure.styled(Style::OpenAi))
+    } else {
+        native::score(incoming)
+    }
 }
 
 /// How errors are told on a path before its body is looked at.

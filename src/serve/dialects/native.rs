@@ -23,7 +23,8 @@ pub(super) fn score(incoming: &Incoming<'_>) -> Result<Call, Failure> {
         return Err(Failure::invalid("items", "an empty list; accepted: at least one item"));
     }
     fields::check_count(incoming, items.len(), "items")?;
-    let items = items.iter().enumerate().map(|(index, value)| item(index, value).map_err(|failure| failure.of_item(index)));
+    let items =
+        items.iter().enumerate().map(|(index, value)| item(index, value).map_err(|failure| failure.of_item(index)));
     let ask = Ask {
         items: items.collect::<Result<_, _>>()?,
         weights: weights(&body)?,
@@ -75,7 +76,9 @@ fn rule(body: &Object) -> Result<Option<Rule>, Failure> {
     let Some(value) = fields::value(body, "combine") else { return Ok(None) };
     let rule = serde_json::from_value(value.clone());
     rule.map(Some).map_err(|error| {
-        Failure::malformed(error.to_string()).at("combine").hint("a rule with its numbers, as {\"kind\": \"worst_case\"}")
+        Failure::malformed(error.to_string())
+            .at("combine")
+            .hint("a rule with its numbers, as {\"kind\": \"worst_case\"}")
     })
 }
 

@@ -85,7 +85,8 @@ fn align_anything(incoming: &Incoming<'_>, body: &Object) -> Result<Call, Failur
     }
     let ask = |(prompt, response)| Asked::from(Content::PolicyPrompt { prompt, response });
     let items = prompts.into_iter().zip(responses).map(ask).collect();
-    Ok(Call::new(Ask::of(items), |answers| {
-        json!({ "rewards": answers.scored.iter().map(|scored| scored.score.combined).collect::<Vec<f64>>() })
-    }))
+    Ok(Call::new(
+        Ask::of(items),
+        |answers| json!({ "rewards": answers.scored.iter().map(|scored| scored.score.combined).collect::<Vec<f64>>() }),
+    ))
 }

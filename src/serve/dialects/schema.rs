@@ -43,14 +43,17 @@ fn native() -> Value {
             "domain": domain,
         })),
     ] } });
-    fields(&["items"], &json!({
-        "items": items,
-        "weights": { "type": "object", "additionalProperties": { "type": "number" } },
-        "combine": { "type": "object", "required": ["kind"], "description": "a rule with its numbers" },
-        "uncertainty_penalty": { "type": "number", "minimum": 0 },
-        "group": { "type": "boolean", "description": "the items are answers to one prompt: compare them" },
-        "expect_digest": { "type": "string", "description": "409 if the registry has another digest" },
-    }))
+    fields(
+        &["items"],
+        &json!({
+            "items": items,
+            "weights": { "type": "object", "additionalProperties": { "type": "number" } },
+            "combine": { "type": "object", "required": ["kind"], "description": "a rule with its numbers" },
+            "uncertainty_penalty": { "type": "number", "minimum": 0 },
+            "group": { "type": "boolean", "description": "the items are answers to one prompt: compare them" },
+            "expect_digest": { "type": "string", "description": "409 if the registry has another digest" },
+        }),
+    )
 }
 
 /// The schema of the bodies that the route of this name takes.
@@ -62,7 +65,8 @@ pub(in crate::serve) fn request_schema(name: &str) -> Value {
         "encoding_format": { "enum": ["float", "base64"] }, "request_id": text,
     });
     let pairs = json!({ "model": text, "text_1": one_or_many(), "text_2": one_or_many(), "use_activation": flag });
-    let documents = json!({ "query": text, "documents": texts(), "top_n": { "type": "integer" }, "use_activation": flag });
+    let documents =
+        json!({ "query": text, "documents": texts(), "top_n": { "type": "integer" }, "use_activation": flag });
     let reranked = json!({ "query": text, "texts": texts(), "raw_scores": flag, "return_text": flag });
     let sample = fields(&["prompt", "response"], &json!({ "prompt": prompt(), "response": text, "label": {} }));
     match name {
@@ -77,11 +81,16 @@ pub(in crate::serve) fn request_schema(name: &str) -> Value {
         ] }),
         "pooling" | "embeddings" => fields(&[], &vllm),
         "vllm_score" => fields(&["text_1", "text_2"], &pairs),
-        "rerank" => json!({ "oneOf": [fields(&["query", "texts"], &reranked), fields(&["query", "documents"], &documents)] }),
+        "rerank" => {
+            json!({ "oneOf": [fields(&["query", "texts"], &reranked), fields(&["query", "documents"], &documents)] })
+        }
         "vllm_rerank" => fields(&["query", "documents"], &documents),
-        "predict" => fields(&["inputs"], &json!({
-            "inputs": { "description": "a text, a pair, or a batch of lists of one or two" }, "raw_scores": flag,
-        })),
+        "predict" => fields(
+            &["inputs"],
+            &json!({
+                "inputs": { "description": "a text, a pair, or a batch of lists of one or two" }, "raw_scores": flag,
+            }),
+        ),
         "score_evaluation" => fields(&["messages"], &json!({ "model": text, "messages": texts() })),
         "triton" => fields(&["inputs"], &json!({ "inputs": { "type": "array" }, "outputs": { "type": "array" } })),
         _ => sample,

@@ -26,7 +26,8 @@ pub(super) fn predict(incoming: &Incoming<'_>) -> Result<Call, Failure> {
             return Err(Failure::malformed(format!("an empty list; accepted: {INPUTS}")).at("inputs"));
         }
         Value::Array(list) if list.len() != 2 => {
-            let found = format!("a flat list of {}, which is neither a pair nor a batch; accepted: {INPUTS}", list.len());
+            let found =
+                format!("a flat list of {}, which is neither a pair nor a batch; accepted: {INPUTS}", list.len());
             return Err(Failure::invalid("inputs", found));
         }
         other => (vec![entry(other, "inputs")?], false),
@@ -75,7 +76,8 @@ pub(super) fn rerank(incoming: &Incoming<'_>) -> Result<Call, Failure> {
     if texts.is_empty() {
         return Err(Failure::malformed("an empty list; accepted: at least one text").at("texts"));
     }
-    let ask = |response: &String| Content::PolicyPrompt { prompt: prompt.to_owned(), response: response.clone() }.into();
+    let ask =
+        |response: &String| Content::PolicyPrompt { prompt: prompt.to_owned(), response: response.clone() }.into();
     let items = texts.iter().map(ask).collect();
     let number = Number::combined(!raw(&body)?);
     let with_text = fields::flag(&body, &["return_text"], false)?;

@@ -11,9 +11,9 @@ use crate::serve::failure::Failure;
 use crate::serve::request::{Answers, Ask, Call, Incoming, Reply};
 
 /// The name of the model in every path.
-pub(super) const MODEL: &str = "reward_model";
+pub(in crate::serve) const MODEL: &str = "reward_model";
 /// Where the length of the JSON before the tensors stands.
-pub(super) const JSON_LENGTH: &str = "inference-header-content-length";
+pub(in crate::serve) const JSON_LENGTH: &str = "inference-header-content-length";
 const SENTENCES: &str = "sentences";
 const REWARDS: &str = "rewards";
 
@@ -64,7 +64,10 @@ fn sentences(incoming: &Incoming<'_>, body: &Object, mut tensors: &[u8]) -> Resu
     }
     found.ok_or_else(|| {
         let names: Vec<&str> = inputs.iter().filter_map(|input| input.get("name")?.as_str()).collect();
-        let message = format!("the inputs are {}; token ids of another tokenizer cannot be scored", crate::error::quote(&names.join(", ")));
+        let message = format!(
+            "the inputs are {}; token ids of another tokenizer cannot be scored",
+            crate::error::quote(&names.join(", "))
+        );
         Failure::malformed(message).at("inputs").hint("send `sentences` (BYTES, UTF-8)")
     })
 }
@@ -83,11 +86,13 @@ fn texts(incoming: &Incoming<'_>, input: &Object, bytes: Option<&[u8]>, field: &
         }
     };
     fields::check_count(incoming, texts.len(), field)?;
-    let shape: Option<Vec<u64>> = input.get("shape").and_then(|shape| shape.as_array()?.iter().map(Value::as_u64).collect());
+    let shape: Option<Vec<u64>> =
+        input.get("shape").and_then(|shape| shape.as_array()?.iter().map(Value::as_u64).collect());
     let says = shape.as_ref().map(|shape| shape.iter().try_fold(1u64, |product, side| product.checked_mul(*side)));
     match says {
         Some(Some(count)) if count == texts.len() as u64 => Ok(texts),
-        _ => Err(Failure::malformed(format!("{} texts do not have the shape {:?}", texts.len(), input.get("shape"))).at(field)),
+        _ => Err(Failure::malformed(format!("{} texts do not have the shape {:?}", texts.len(), input.get("shape")))
+            .at(field)),
     }
 }
 
@@ -117,9 +122,12 @@ fn flatten(value: &Value, field: &str, texts: &mut Vec<String>) -> Result<(), Fa
 
 /// Whether the rewards are wanted as bytes.
 fn wants_binary(body: &Object) -> Result<bool, Failure> {
-    let parameter = |object: Option<&Value>, name: &str| object.and_then(|object| object.get("parameters")?.get(name)?.as_bool());
+    let parameter =
+        |object: Option<&Value>, name: &str| object.and_then(|object| object.get("parameters")?.get(name)?.as_bool());
     let Some(outputs) = fields::value(body, "outputs") else {
-        return Ok(fields::value(body, "parameters").and_then(|all| all.get("binary_data_output")?.as_bool()).unwrap_or(false));
+        return Ok(fields::value(body, "parameters")
+            .and_then(|all| all.get("binary_data_output")?.as_bool())
+            .unwrap_or(false));
     };
     let outputs = fields::list(outputs, "outputs", "a list of outputs")?;
     for output in outputs {
@@ -156,7 +164,7 @@ fn reply(answers: &Answers<'_>, id: Option<&str>, binary: bool) -> Reply {
 }
 
 /// `GET /v2/models/reward_model`: the tensors in and out.
-pub(super) fn metadata() -> Value {
+pub(in crate::serve) fn metadata() -> Value {
     json!({
         "name": MODEL, "versions": ["1"], "platform": "ensemble",
         "inputs": [{ "name": SENTENCES, "datatype": "BYTES", "shape": [-1, 1] }],
@@ -165,7 +173,7 @@ pub(super) fn metadata() -> Value {
 }
 
 /// `GET /v2/models/reward_model/config`, from which PyTriton's clients build their requests.
-pub(super) fn config(max_items: usize) -> Value {
+pub(in crate::serve) fn config(max_items: usize) -> Value {
     json!({
         "name": MODEL, "platform": "", "backend": "ensemble", "max_batch_size": max_items,
         "input": [{ "name": SENTENCES, "data_type": "TYPE_STRING", "dims": [1] }],

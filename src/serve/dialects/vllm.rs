@@ -15,7 +15,7 @@ use crate::serve::request::{Answers, Ask, Asked, Call, Content, Incoming};
 const ACTIVATION: [&str; 4] = ["use_activation", "activation", "softmax", "normalize"];
 
 /// The name of the one label.
-pub(super) const LABEL: &str = "reward";
+pub(in crate::serve) const LABEL: &str = "reward";
 
 /// `POST /classify`: `{input}` or `{messages}` to `data[].probs`.
 pub(super) fn classify(incoming: &Incoming<'_>, body: &Object) -> Result<Call, Failure> {
@@ -62,7 +62,8 @@ pub(super) fn score(incoming: &Incoming<'_>) -> Result<Call, Failure> {
         [("text_1", "text_2"), ("data_1", "data_2"), ("queries", "documents"), ("queries", "items")];
     const ACCEPTED: &str = "text_1 and text_2, data_1 and data_2, queries and documents, or queries and items";
     let body = fields::object(incoming)?;
-    let there = |(left, right): &&(&str, &str)| fields::value(&body, left).is_some() && fields::value(&body, right).is_some();
+    let there =
+        |(left, right): &&(&str, &str)| fields::value(&body, left).is_some() && fields::value(&body, right).is_some();
     let Some((left, right)) = NAMES.iter().find(there) else {
         return Err(Failure::malformed(format!("no pair of texts; accepted: {ACCEPTED}")).at("text_1"));
     };
@@ -90,15 +91,14 @@ pub(super) fn rerank(incoming: &Incoming<'_>, body: &Object) -> Result<Call, Fai
     let documents = fields::required(body, "documents", "a list of text")?;
     fields::check_count(incoming, documents.as_array().map_or(0, Vec::len), "documents")?;
     let documents = some(fields::texts(documents, "documents")?, "documents")?;
-    let ask = |response: &String| Content::PolicyPrompt { prompt: prompt.to_owned(), response: response.clone() }.into();
+    let ask =
+        |response: &String| Content::PolicyPrompt { prompt: prompt.to_owned(), response: response.clone() }.into();
     let items: Vec<Asked> = documents.iter().map(ask).collect();
     let number = number(body, incoming)?;
     let most = fields::count(body, "top_n")?.filter(|most| *most > 0).unwrap_or(usize::MAX);
     let head = Head::of(body, "rerank");
     Ok(Call::new(Ask::of(items), move |answers| {
-        let entry = |(index, value): (usize, f64)| {
-            json!({ "index": index, "document": { "text": documents[index] }, "relevance_score": value })
-        };
+        let entry = |(index, value): (usize, f64)| json!({ "index": index, "document": { "text": documents[index] }, "relevance_score": value });
         let results: Vec<Value> = ranked(answers, number).into_iter().take(most).map(entry).collect();
         let mut reply = head.list(answers, Vec::new());
         if let Some(object) = reply.as_object_mut() {
@@ -175,7 +175,9 @@ impl Head {
 enum Encoding {
     List,
     /// Base64 of the bytes of one 32-bit float.
-    Bytes { little_endian: bool },
+    Bytes {
+        little_endian: bool,
+    },
 }
 
 impl Encoding {
