@@ -2,7 +2,7 @@
 
 A peer's script is started by check.py as
 
-    python PEER_client.py --server URL --truth FILE --peers FOLDER
+    python PEER_client.py --server URL --truth FILE --peers FOLDER --client FILE
 
 and prints one line per check, "ok ", "FAILED " or "not run ", then peer, version, what was checked and its figures.
 TRUTH is what `POST /v1/score` said of CONVERSATIONS; check.py has compared it with `ensemble score` before.
@@ -106,11 +106,18 @@ class Run:
         parser.add_argument("--server", required=True, help="base URL of the server")
         parser.add_argument("--truth", required=True, help="JSON file written by check.py")
         parser.add_argument("--peers", required=True, type=pathlib.Path, help="folder of unpacked packages")
+        parser.add_argument("--client", required=True, type=pathlib.Path, help="this project's ensemble_client.py")
         arguments = parser.parse_args()
         self.peer, self.server, self.peers = peer, arguments.server.rstrip("/"), arguments.peers
         self.truth = json.loads(pathlib.Path(arguments.truth).read_text(encoding="utf-8"))
         self.combined = [result["combined"] for result in self.truth["results"]]
+        self.client = arguments.client if arguments.client.is_file() else None
         self.failed = 0
+
+    def ensemble_client(self):
+        """This project's client for Python trainers, as a module; its functions ask the server of this run."""
+        os.environ["ENSEMBLE_URL"] = self.server
+        return load("ensemble_client", self.client)
 
     def unpacked(self, package, version):
         """The import root of an unpacked package, or None if fetch.py could not have it."""
@@ -207,6 +214,9 @@ class Proxy:
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
             request_queue_size = 128
+
+            def handle_error(self, *_):
+                pass  # a peer that closes its connection is no error
 
         self.http = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_port}"

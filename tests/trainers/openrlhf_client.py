@@ -7,6 +7,7 @@ conversion to tensors are theirs.
 
 import asyncio
 import logging
+import os
 import types
 
 from common import (
@@ -166,6 +167,11 @@ def single_turn_executor(version, root, empty_shards):
         empty = sum(body["query"] == [] for body in second.bodies() + third.bodies())
         run.check(version, "URLs without a query get empty shards", empty == empty_shards, f"{empty} seen by two URLs")
     asyncio_errors(version, agent, tokenizer)
+    if run.client is None:
+        return run.not_run(version, "clients/python as its reward function", "the file is not there")
+    os.environ["ENSEMBLE_URL"] = run.server
+    outputs = rollouts(agent.SingleTurnAgentExecutor(str(run.client)), tokenizer)
+    return run.same(version, "clients/python as its reward function", [o["reward"][0] for o in outputs], run.combined)
 
 
 def asyncio_errors(version, agent, tokenizer):

@@ -8,6 +8,7 @@ here the server is ours.
 import asyncio
 import importlib
 import logging
+import os
 import sys
 import tempfile
 import threading
@@ -109,9 +110,19 @@ def batch(tokenizer):
     return DataProto.from_dict(tensors=tensors, non_tensors=objects)
 
 
-def scores(worker, data):
-    """The rewards of a batch; all samples are asked for at once."""
-    return [output["reward_score"] for output in asyncio.run(worker.compute_score_batch(data))]
+def outputs_of(module, arguments, data):
+    """A worker, made in a running loop as ray makes it, and its outputs; all samples are asked for at once."""
+
+    async def in_a_loop():
+        worker = module.RewardLoopWorker(*arguments)
+        return worker, await worker.compute_score_batch(data)
+
+    return asyncio.run(in_a_loop())
+
+
+def scores(module, arguments, data):
+    """The rewards of a batch."""
+    return [output["reward_score"] for output in outputs_of(module, arguments, data)[1]]
 
 
 def engines(version, module, tokenizer, folder):
@@ -119,8 +130,8 @@ def engines(version, module, tokenizer, folder):
     data = batch(tokenizer)
     for engine, path in (("vllm", "/classify"), ("sglang", "/v1/embeddings")):
         with Proxy(run.server) as proxy:
-            worker = module.RewardLoopWorker(configuration(version, folder, engine), address(proxy.url))
-            found = scores(worker, data)
+            worker, outputs = outputs_of(module, (configuration(version, folder, engine), address(proxy.url)), data)
+            found = [output["reward_score"] for output in outputs]
             run.same(version, f"{engine} rewards are /v1/score's combined, all digits", found, run.combined)
             sent, paths = proxy.bodies()[0], {seen[1] for seen in proxy.seen}
             keys = sorted(set(sent) - {"model", "input"})
@@ -142,8 +153,7 @@ def errors(version, module, folder, data):
     """503 is waited for, a refusal ends the run at once."""
     config = configuration(version, folder, "vllm")
     with Proxy(run.server, failures=2) as proxy:
-        worker = module.RewardLoopWorker(config, address(proxy.url))
-        found, seconds = elapsed(lambda: scores(worker, data[:1]))
+        found, seconds = elapsed(lambda: scores(module, (config, address(proxy.url)), data[:1]))
         run.same(version, "after two 503 the third try has the reward", found, run.combined[:1])
         figures = f"{len(proxy.seen)} requests, {seconds:.1f} s"
         run.check(version, "503 is tried again after 1 and 2 s", len(proxy.seen) == 3 and seconds >= 3, figures)
@@ -160,6 +170,23 @@ def errors(version, module, folder, data):
     run.raises(version, "token ids are refused", lambda: asyncio.run(worker._post_request(body, "classify")), refused)
 
 
+def custom_function(version, module, folder, data):
+    """verl's reward managers call a function of a file; ours is clients/python, with all objectives beside the score."""
+    if run.client is None:
+        return run.not_run(version, "clients/python as its reward function", "the file is not there")
+    os.environ["ENSEMBLE_URL"] = run.server
+    results = run.truth["results"]
+    for function in ("compute_score", "compute_score_async"):
+        config = configuration(version, folder, "vllm", (str(run.client), function))
+        outputs = outputs_of(module, (config,), data)[1]
+        run.same(version, f"clients/python {function}", [o["reward_score"] for o in outputs], run.combined)
+        for name in results[0]["scores"]:
+            found = [o["reward_extra_info"][name] for o in outputs]
+            expected = [r["scores"][name]["normalized"] for r in results]
+            run.same(version, f"clients/python {function}, {name} beside it", found, expected)
+    return None
+
+
 def router(version, module, tokenizer, folder):
     """verl's own router in front of the server: it passes the caller's headers on, the Host header too."""
     import uvicorn
@@ -171,8 +198,8 @@ def router(version, module, tokenizer, folder):
     while not server.started:
         threading.Event().wait(0.05)
     port = server.servers[0].sockets[0].getsockname()[1]
-    worker = module.RewardLoopWorker(configuration(version, folder, "vllm"), f"127.0.0.1:{port}")
-    run.same(version, "rewards through verl's router", scores(worker, batch(tokenizer)), run.combined)
+    arguments = (configuration(version, folder, "vllm"), f"127.0.0.1:{port}")
+    run.same(version, "rewards through verl's router", scores(module, arguments, batch(tokenizer)), run.combined)
     server.should_exit = True
 
 
@@ -183,6 +210,7 @@ def versions(version, root):
         tokenizer = byte_tokenizer(folder)
         data = engines(version, module, tokenizer, folder)
         errors(version, module, folder, data)
+        custom_function(version, module, folder, data)
         if (root / "verl/experimental/reward_loop/router/naive_router.py").exists():
             router(version, module, tokenizer, folder)
 
