@@ -1,5 +1,6 @@
-"""Sends every request of bodies/*.json and compares status and shape of the reply (bodies/README.md says how they are written).
+"""Sends every request of bodies/*.json and compares status and shape of the reply.
 
+bodies/README.md says how they are written and from what.
 These are the dialects as their sources have them, also where no package with a client can be had.
 """
 

@@ -1,7 +1,7 @@
 """The server's dialects against the trainers' own code: python tests/trainers/check.py target/release/ensemble
 
-Trains the quickstart into a temporary folder (or takes --registry DIR), serves it on a free port, and runs every peer's script beside
-this file in a process of its own. Prints one line per check and a summary; exits with 1 if any check fails.
+Trains the quickstart into a temporary folder (or takes --registry DIR), serves it on a free port, and runs every peer's
+script beside this file in a process of its own. Prints one line per check and a summary; exits with 1 if any fails.
 
     pip install -r tests/trainers/requirements.txt        (beside torch, transformers and trl)
     python tests/trainers/fetch.py FOLDER                 (the peers that are not installed but unpacked)

@@ -142,7 +142,7 @@ class Run:
         found, expected = [float(x) for x in found], [float(x) for x in expected]
         if len(found) != len(expected):
             return self.check(version, what, False, f"{len(found)} numbers instead of {len(expected)}")
-        worst = max((abs(a - b) for a, b in zip(found, expected)), default=0.0)
+        worst = max((abs(a - b) for a, b in zip(found, expected, strict=True)), default=0.0)
         return self.check(version, what, found == expected, f"{len(found)} numbers, largest difference {worst:g}")
 
     def raises(self, version, what, function, kinds, words=()):

@@ -1,4 +1,4 @@
-"""openai-python, which speaks to vLLM and SGLang as to OpenAI: embeddings, models, and its generic requests for the rest.
+"""openai-python, which speaks to vLLM and SGLang as to OpenAI: embeddings, models, generic requests for the rest.
 
 Nothing is replaced.
 """

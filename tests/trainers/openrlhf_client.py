@@ -131,7 +131,7 @@ def rollouts(executor, tokenizer):
         return await asyncio.gather(
             *[
                 executor.execute(prompt, label, parameters, 65536, tokenizer, engine)
-                for prompt, label, engine in zip(PROMPTS, LABELS, engines)
+                for prompt, label, engine in zip(PROMPTS, LABELS, engines, strict=True)
             ]
         )
 

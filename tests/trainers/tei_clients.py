@@ -1,6 +1,7 @@
 """Clients of Text Embeddings Inference: tei-client, teicli, huggingface_hub's InferenceClient, llama-index's reranker.
 
-Nothing is replaced but llama-index's base classes, which its reranker needs for its place in a pipeline, not for its request.
+Nothing is replaced but llama-index's base classes, which its reranker needs for its place in a pipeline, not for its
+request.
 (The file is not called tei_client.py, because that is the name of a package it imports.)
 """
 

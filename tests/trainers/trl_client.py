@@ -1,17 +1,15 @@
 """TRL's GRPOTrainer with the reward functions of clients/python: its own reward computation, without training.
 
-The trainer is real, on a model of a few thousand random weights; completions are given instead of sampled, so that each has
-one score. Nothing is replaced.
+The trainer is real, on a model of a few thousand random weights; completions are given instead of sampled, so that
+each has one score. Nothing is replaced.
 """
 
 import importlib.metadata
-import logging
 import tempfile
 
 from common import CONVERSATIONS, Proxy, Run, byte_tokenizer, float32, one_turn
 
 run = Run("trl")
-# logging.disable(logging.ERROR)
 
 
 def normalized(objective):

@@ -1,8 +1,8 @@
 """verl's reward loop, which asks a discriminative reward model for one sample a request, against the server.
 
-`RewardLoopWorker`, `DataProto`, the reward managers and the router are verl's own, from the constructor on. What is replaced: ray
-(the worker is a plain object), and the modules that start a vLLM or SGLang server for the reward model, because
-here the server is ours.
+`RewardLoopWorker`, `DataProto`, the reward managers and the router are verl's own, from the constructor on. What is
+replaced: ray (the worker is a plain object), and the modules that start a vLLM or SGLang server for the reward model,
+because here the server is ours.
 """
 
 import asyncio
@@ -171,7 +171,7 @@ def errors(version, module, folder, data):
 
 
 def custom_function(version, module, folder, data):
-    """verl's reward managers call a function of a file; ours is clients/python, with all objectives beside the score."""
+    """verl's reward managers call a function of a file; ours tells all objectives beside the score."""
     if run.client is None:
         return run.not_run(version, "clients/python as its reward function", "the file is not there")
     os.environ["ENSEMBLE_URL"] = run.server
