@@ -56,25 +56,25 @@ pub struct Limits {
     #[arg(long, value_name = "N", default_value_t = 8_388_608)]
     pub queue_tokens: usize,
     /// Most bytes of requests held at once
-    #[arg(long, value_name = "BYTES", default_value_t = 67_108_864)]
+    #[arg(long, value_name = "BYTES", default_value_t = 134_217_728)]
     pub queue_bytes: usize,
     /// Most items of one request
-    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(long, value_name = "N", default_value_t = 16_384)]
     pub max_items: usize,
     /// Most bytes of one request's body
-    #[arg(long, value_name = "BYTES", default_value_t = 2_097_152)]
+    #[arg(long, value_name = "BYTES", default_value_t = 33_554_432)]
     pub max_body: usize,
     /// Most open connections; others wait
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub max_connections: usize,
     /// Seconds after which a request is answered with 504
-    #[arg(long, value_name = "SECONDS", default_value_t = 120.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 170.0)]
     pub deadline: f64,
     /// Seconds that requests have after the server was told to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub drain: f64,
     /// Texts whose features are kept, for retries and for several rewards of one batch; 0 keeps none
-    #[arg(long, value_name = "N", default_value_t = 4096)]
+    #[arg(long, value_name = "N", default_value_t = 16_384)]
     pub recent_texts: usize,
     /// Tokens that a worker takes at once
     #[arg(long, value_name = "N", default_value_t = 512)]

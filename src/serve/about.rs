@@ -27,7 +27,9 @@ pub(super) fn triton_index() -> Value {
 
 /// `GET /v1/models`.
 pub(super) fn models(service: &Service) -> Value {
-    let model = json!({ "id": service.identity.manifest.name, "object": "model", "owned_by": "ensemble" });
+    let created = service.started();
+    let name = &service.identity.manifest.name;
+    let model = json!({ "id": name, "object": "model", "created": created, "owned_by": "ensemble" });
     json!({ "object": "list", "data": [model] })
 }
 

@@ -93,6 +93,11 @@ impl Service {
         self.engine.combiner().names()
     }
 
+    /// When the server started, in seconds since 1970.
+    pub(super) fn started(&self) -> u64 {
+        self.started
+    }
+
     /// Whether requests should be sent here.
     pub(super) fn is_ready(&self) -> bool {
         !self.draining.load(Ordering::SeqCst)
@@ -194,6 +199,9 @@ impl Service {
             }
             Content::PolicyText { text, prompt } => {
                 let read = policy_text::read(text, prompt.as_deref());
+                if read.item.prompt.is_empty() && read.item.response.trim().is_empty() {
+                    return Err(Failure::invalid("", "a text with neither a prompt nor a response"));
+                }
                 self.metrics.format(read.format, read.complete);
                 let (format, turns_in_response) = (read.format.word(), read.turns_in_response);
                 (self.engine.prepare(&read.item), Reading { format, complete: read.complete, turns_in_response })
