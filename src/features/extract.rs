@@ -61,6 +61,13 @@ impl PreparedText {
         Ok(Self { key: key(backbone.readout(), text), encoded: backbone.encode(text)? })
     }
 
+    /// A text of this many tokens that no backbone has seen, for tests of what stands around the forward pass.
+    #[cfg(test)]
+    pub(crate) fn stand_in(key: Digest, tokens: usize) -> Self {
+        let (ids, type_ids) = (vec![0; tokens], vec![0; tokens]);
+        Self { key, encoded: Encoded { ids, type_ids, response: 0..tokens, cut: crate::backbone::Cut::default() } }
+    }
+
     /// Tokens after cutting.
     pub fn tokens(&self) -> usize {
         self.encoded.ids.len()
