@@ -18,7 +18,7 @@ pub(super) fn marks(text: &str, markers: &[(&str, Role)]) -> Vec<Mark> {
         text.match_indices(marker).map(|(start, found)| Mark { start, end: start + found.len(), role: *role })
     });
     let mut marks: Vec<Mark> = places.collect();
-    marks.sort_unstable_by_key(|mark| mark.start);
+    marks.sort_by_key(|mark| mark.start);
     marks
 }
 

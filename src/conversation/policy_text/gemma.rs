@@ -1,7 +1,7 @@
 //! Gemma 1 to 3: `<start_of_turn>user\n…<end_of_turn>\n<start_of_turn>model\n…`.
 //!
-//! The template has no system turn: it writes a system message and a blank line before the first user message, where text
-//! does not tell them apart, so both are the user's.
+//! The template has no system turn: it writes a system message and a blank line before the first user message, where
+//! text does not tell them apart, so both are the user's.
 
 use super::headers::headers;
 use super::{Template, as_said};

@@ -16,7 +16,8 @@ pub(super) const TEMPLATE: Template = Template {
     answer: |answer, _, _| answer,
 };
 
-/// The system turn that the template writes from 3.1 on has two dates before the system message, and stands there without one too.
+/// The system turn that the template writes from 3.1 on has two dates before the system message, and stands there
+/// without one too.
 fn messages(turns: &[Turn]) -> Vec<Message> {
     let mut messages = as_said(turns);
     let dated = messages.first().filter(|first| first.role == Role::System);

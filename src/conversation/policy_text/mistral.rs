@@ -1,9 +1,10 @@
-//! Mistral and Llama 2: `<s>[INST] … [/INST] …</s>`, version 7's `[SYSTEM_PROMPT]…[/SYSTEM_PROMPT]`, Llama 2's `<<SYS>>`.
+//! Mistral and Llama 2: `<s>[INST] … [/INST] …</s>`, version 7's `[SYSTEM_PROMPT]…[/SYSTEM_PROMPT]`, Llama 2's
+//! `<<SYS>>`.
 //!
-//! Versions differ in the spaces they write, but each writes a space at every turn or at none, so one turn without it shows
-//! that the others' are part of what is said. Where all have one, one is taken off; a message that has a space
-//! of its own at such a place in all turns loses it. Before version 7 Mistral has no system turn: the system message is part of a
-//! user turn, where text does not tell it from the user's.
+//! Versions differ in the spaces they write, but each writes a space at every turn or at none, so one turn without it
+//! shows that the others' are part of what is said. Where all have one, one is taken off; a message that has a space of
+//! its own at such a place in all turns loses it. Before version 7 Mistral has no system turn: the system message is
+//! part of a user turn, where text does not tell it from the user's.
 
 use super::super::turns::{Mark, marks};
 use super::super::{Message, Role};
@@ -40,7 +41,8 @@ fn all_spaced(turns: &[Turn], role: Role) -> (bool, bool) {
     texts.fold((true, true), |(first, last), text| (first && text.starts_with(' '), last && text.ends_with(' ')))
 }
 
-/// The spaces that the template writes around instructions, and around answers; none around answers only.
+/// The spaces that the template writes around instructions, and around answers; no template has them around answers
+/// only.
 fn spaces(turns: &[Turn]) -> ((bool, bool), (bool, bool)) {
     let (instructions, answers) = (all_spaced(turns, Role::User), all_spaced(turns, Role::Assistant));
     (instructions, (instructions.0 && answers.0, instructions.1 && answers.1))

@@ -1,9 +1,9 @@
 //! What does a policy's text say? Text with the policy's chat template and special tokens, read back into messages.
 //!
 //! RL trainers send the policy's decoded tokens, not messages. Scoring those as they stand would show the backbone
-//! markers of another template. The prompt's end is the one thing that text alone cannot show: a policy can write role markers
-//! itself, and a conversation that it invented reads like one that it was given. A trainer that sends the prompt too
-//! closes that hole: then nothing after the prompt is read as a turn.
+//! markers of another template. The prompt's end is the one thing that text alone cannot show: a policy can write role
+//! markers itself, and a conversation that it invented reads like one that it was given. A trainer that sends the
+//! prompt too closes that hole: then nothing after the prompt is read as a turn.
 
 mod chat_ml;
 mod gemma;
@@ -85,8 +85,8 @@ pub struct PolicyText {
     pub item: Item,
     /// The chat template that the text was written with.
     pub format: Format,
-    /// Whether the token with which the template closes a turn stands after the response: the policy ended its turn itself. `None`
-    /// where the format has no such token. Other end tokens do not count, as trainers pad with them.
+    /// Whether the token with which the template closes a turn stands after the response: the policy ended its turn
+    /// itself. `None` where the format has no such token. Other end tokens do not count, as trainers pad with them.
     pub complete: Option<bool>,
     /// Turns of another role inside the answer (the policy wrote role markers of its own); they are kept as its text.
     pub turns_in_response: usize,
@@ -144,8 +144,8 @@ fn end_of_prompt(text: &str, prompt: &str) -> Option<usize> {
     [prompt, prompt.trim_end()].iter().find(|prompt| begins(prompt)).map(|prompt| before + prompt.len())
 }
 
-/// The response after a prompt that ends at `end`. An answer that the prompt begins already (a prefill, an opened thought)
-/// is part of the response, as it is part of the assistant's message in a list.
+/// The response after a prompt that ends at `end`. An answer that the prompt begins already (a prefill, an opened
+/// thought) is part of the response, as it is part of the assistant's message in a list.
 fn after_prompt(text: &str, marks: &[Mark], end: usize, closing: &[&str]) -> Boundary {
     let count = marks.partition_point(|mark| mark.start < end);
     let last = marks[..count].last();
@@ -167,11 +167,12 @@ fn after_prompt(text: &str, marks: &[Mark], end: usize, closing: &[&str]) -> Bou
     }
 }
 
-/// The response where the prompt's end is not said: from the last header of an assistant, or the first of several in a row.
+/// The response where the prompt's end is not said: from the last header of an assistant, or the first of several in a
+/// row.
 ///
-/// It cannot be known which of the earlier turns the policy wrote itself. If the text ends with another role's turn, the
-/// policy did write that one, and it stays in the response with all that follows the answer. Without any
-/// answer the response is empty.
+/// It cannot be known which of the earlier turns the policy wrote itself. If the text ends with another role's turn,
+/// the policy did write that one, and it stays in the response with all that follows the answer. Without any answer the
+/// response is empty.
 fn last_answer(text: &str, marks: &[Mark]) -> Boundary {
     let Some(last) = marks.iter().rposition(|mark| mark.role == Role::Assistant) else {
         let prompt = if marks.is_empty() { 0 } else { text.len() };
@@ -182,8 +183,8 @@ fn last_answer(text: &str, marks: &[Mark]) -> Boundary {
     Boundary { prompt: first.start, response: first.end }
 }
 
-/// Reads a policy's whole text: prompt and response, `prompt` being the raw text that it begins with if the trainer says so (one that
-/// the text does not begin with is passed over).
+/// Reads a policy's whole text: prompt and response, `prompt` being the raw text that it begins with if the trainer
+/// says so (one that the text does not begin with is passed over).
 ///
 /// Every text says something: one without a known template is all response, or `prompt` and a response.
 pub fn read(text: &str, prompt: Option<&str>) -> PolicyText {

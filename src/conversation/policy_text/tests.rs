@@ -1,6 +1,7 @@
 //! What other people's renderers write is read back exactly, and no text whatever is too much.
 //!
 //! Fixture: `tests/fixtures/make_policy_texts.py`.
+#![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -108,8 +109,8 @@ fn with_prompt(prompt: &str, rest: &str) -> PolicyText {
 
 #[test]
 fn padding_and_tokens_at_both_ends_are_no_part_of_what_is_said() {
-    let padded = "<|endoftext|><|endoftext|> <s><s>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n yes \n<|im_end|>\n<|endoftext|>\n";
-    let found = read(padded, None);
+    let said = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n yes \n<|im_end|>\n";
+    let found = read(&format!("<|endoftext|><|endoftext|> <s><s>\n{said}<|endoftext|>\n"), None);
     assert_eq!((shown(&found).as_str(), found.bos, found.complete), ("u:hi| yes \n", 2, Some(true)));
     let cut = read("<pad><bos><start_of_turn>user\nhi<end_of_turn>\n<start_of_turn>model\nyes \n<pad><pad>", None);
     assert_eq!((shown(&cut).as_str(), cut.bos, cut.complete), ("u:hi|yes \n", 1, Some(false)));
@@ -130,6 +131,13 @@ fn plain_text_is_all_response_or_a_prompt_and_a_response() {
     assert_eq!((asked.item.response.as_str(), asked.complete), ("\nFour. <|im_start|>user\nI said it.", None));
     assert_eq!(read(text, Some("Another prompt")), alone);
     assert_eq!(read(text, Some("")), alone);
+    assert_eq!(
+        read("2 + 2?Four", Some("2 + 2?\n")).item,
+        Item { prompt: vec![user("2 + 2?")], response: "Four".into() }
+    );
+    // It is the prompt that shows the template.
+    let said = with_prompt("Human: a study", "\n\nAssistant: no");
+    assert_eq!((shown(&said).as_str(), said.format), ("u:Human: a study|\n\nAssistant: no", Format::Plain));
     assert_eq!(read_prompt("<s>Human: a study"), (vec![user("Human: a study")], Format::Plain));
 }
 
@@ -172,6 +180,9 @@ fn the_header_may_stand_on_either_side_of_the_prompts_end() {
     }
     // What the trainer made the answer begin with is part of the assistant's message.
     assert_eq!(shown(&read(whole, Some(&whole[..last + 2]))), "u:hi|yes");
+    // An answer that the prompt closes is the prompt's.
+    assert_eq!(shown(&with_prompt(&format!("{whole}\n"), "more<|im_end|>")), "u:hi|a:yes|more");
+    assert_eq!(shown(&with_prompt("<|im_start|>user", "\nhi")), "u:|hi");
 }
 
 #[test]
@@ -194,9 +205,8 @@ fn thoughts_that_say_nothing_are_left_out_and_others_kept() {
 #[test]
 fn dates_of_llama_are_not_the_users_system_message() {
     let text = |system: &str| {
-        format!(
-            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{system}<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>"
-        )
+        let header = |role| format!("<|start_header_id|>{role}<|end_header_id|>\n\n");
+        format!("<|begin_of_text|>{}{system}<|eot_id|>{}hi<|eot_id|>", header("system"), header("user"))
     };
     let dates = "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n";
     let said = |system: &str| vec![message(Role::System, system), user("hi")];
@@ -205,6 +215,16 @@ fn dates_of_llama_are_not_the_users_system_message() {
     assert_eq!(read_prompt(&text(&format!("Environment: ipython\n{dates}Be kind."))).0, said("Be kind."));
     assert_eq!(read_prompt(&text("Cutting Knowledge Date: said by me")).0, said("Cutting Knowledge Date: said by me"));
     assert_eq!(read_prompt(&text("")).0, said(""));
+}
+
+#[test]
+fn spaces_are_taken_off_where_the_template_writes_them() {
+    let said = |text: &str| shown(&read(text, None));
+    assert_eq!(said("<s>[INST] q [/INST] a </s>"), "u:q|a");
+    // Cut by length, or after an answer that has no space at its end: the space is the answer's.
+    assert_eq!(said("<s>[INST] q [/INST] a "), "u:q|a ");
+    assert_eq!(said("<s> [INST] q [/INST] a</s> [INST] r [/INST] b </s>"), "u:q|a:a|u:r|b ");
+    assert_eq!(said("<s>[INST]q[/INST] a </s>"), "u:q| a ");
 }
 
 #[test]
@@ -220,7 +240,8 @@ fn roles_of_other_names_and_transcripts_of_our_own() {
     assert_eq!(words.len(), Format::ALL.len());
 }
 
-/// A small renderer of each format for the properties: the prompt with its generation header, and what closes an answer.
+/// A small renderer of each format for the properties: the prompt with its generation header, and what closes an
+/// answer.
 fn render(format: Format, messages: &[Message]) -> (String, &'static str) {
     let all = |turn: &dyn Fn(&Message) -> String| messages.iter().map(turn).collect::<String>();
     match format {

@@ -2,7 +2,8 @@
 //!
 //! One list for all templates: fine-tunes mix them (ChatML on Llama's vocabulary, `</s>` as padding).
 
-/// What begins a text; tokenizers and templates both write one, so two in a row are common. Llama 2 begins every turn with one.
+/// What begins a text; tokenizers and templates both write one, so two in a row are common. Llama 2 begins every turn
+/// with one.
 const BEGINNING: [&str; 5] = ["<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "<|bos|>"];
 
 /// What fills a batch up. `<|endoftext|>` is Qwen's padding and GPT-2's end.

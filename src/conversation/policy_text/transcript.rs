@@ -1,7 +1,8 @@
-//! Transcripts as of hh-rlhf: `\n\nHuman: … \n\nAssistant: …`, with a `System: …` in front as [`render_prompt`] writes it.
+//! Transcripts as of hh-rlhf: `\n\nHuman: … \n\nAssistant: …`, with a `System: …` in front as [`render_prompt`] writes
+//! it.
 //!
-//! Everything is trimmed, as it is in the data that heads are trained on: no token shows where the white space between turns
-//! ends and an answer's begins.
+//! Everything is trimmed, as it is in the data that heads are trained on: no token shows where the white space between
+//! turns ends and an answer's begins.
 //!
 //! [`render_prompt`]: super::super::render_prompt
 
@@ -16,25 +17,16 @@ const SYSTEM: &str = "System:";
 pub(super) const TEMPLATE: Template =
     Template { marks: turns, closing: &[], messages, answer: |answer, _, _| answer.trim() };
 
-/// The first turn may have lost the line breaks before it, if others show that this is a transcript.
+/// The first turn may have lost the line breaks before it, if a later one shows that this is a transcript.
 fn turns(text: &str) -> Vec<Mark> {
     let mut found = marks(text, &[(HUMAN, Role::User), (ASSISTANT, Role::Assistant)]);
     let start = text.len() - text.trim_start().len();
-    let first = |marker: &str, role| {
-        let begins = text[start..].starts_with(marker);
-        begins.then_some(Mark { start, end: start + marker.len(), role })
-    };
-    let bare = match found.first() {
-        // A first turn with its line breaks is found already; its own mark then begins within the white space.
-        Some(mark) if mark.start < start => None,
-        Some(mark) if mark.role == Role::Assistant => first(HUMAN.trim_start(), Role::User),
-        Some(_) => first(SYSTEM, Role::System).or_else(|| {
-            let answered = found.iter().any(|mark| mark.role == Role::Assistant);
-            first(HUMAN.trim_start(), Role::User).filter(|_| answered)
-        }),
-        None => None,
-    };
-    found.splice(0..0, bare);
+    // A mark that begins within the white space is the first turn's own.
+    if found.first().is_some_and(|mark| mark.start >= start) {
+        let markers = [(SYSTEM, Role::System), (HUMAN.trim_start(), Role::User)];
+        let bare = markers.iter().find(|(marker, _)| text[start..].starts_with(marker));
+        found.splice(0..0, bare.map(|(marker, role)| Mark { start, end: start + marker.len(), role: *role }));
+    }
     found
 }
 
