@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::combine::{Combination, Combiner, Term};
 use crate::config::Pooling;
 use crate::conversation::{Item, Message, Role};
-use crate::ensemble::{Difference, ObjectiveScore, Score};
+use crate::ensemble::{Difference, Novelty, ObjectiveScore, Score};
 use crate::error::{Error, Fault, Result};
 use crate::features::{PreparedText, Row};
 use crate::files::Digest;
@@ -115,9 +115,10 @@ impl Engine for Fake {
         }
         let objective =
             ObjectiveScore { raw, raw_error: Some(0.1), normalized: raw, error: Some(0.1), in_domain: false };
+        let novelty = Novelty { distance: 1.0, p_value: 0.5 };
         let objectives = vec![objective; NAMES.len()];
         let combined = combiner.combine(&objectives.iter().map(ObjectiveScore::term).collect::<Vec<Term>>());
-        Ok(Score { objectives, combined, novelty: None, tokens: row.tokens, cut: 0 })
+        Ok(Score { objectives, combined, novelty: Some(novelty), tokens: row.tokens, cut: 0 })
     }
 
     fn difference(&self, left: &Row, right: &Row) -> Vec<Difference> {

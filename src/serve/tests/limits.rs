@@ -61,7 +61,7 @@ fn check_busy(answer: &Answer) {
 
 #[test]
 fn the_queue_holds_as_many_texts_as_it_says() {
-    let settings = || Settings { queue_items: 5, ..Settings::default() };
+    let settings = || Settings { queue_items: 5, recent_texts: 0, ..Settings::default() };
     for waiting in 1..5 {
         assert_eq!(one_more_than(settings(), waiting).status, 200, "{waiting} waiting");
     }
@@ -148,7 +148,7 @@ fn bodies_take_no_more_room_than_there_is() {
     let asked = Instant::now();
     assert_eq!(post(address, "/v1/score", &items(&["x"])).status, 200);
     assert!(asked.elapsed() < Duration::from_secs(1));
-    assert_eq!(post(address, "/v1/score", &items(&["longer than all the room there is, by far"])).status, 413);
+    assert_eq!(post(address, "/v1/score", &items(&["longer than all the room there is, by far, and then some"])).status, 413);
 }
 
 #[test]
