@@ -2,6 +2,7 @@
 //!
 //! The one vocabulary of texts: data reads them, the backbone renders them. Labels stand elsewhere.
 
+pub mod policy_text;
 mod turns;
 
 use crate::files::Digest;
