@@ -67,8 +67,7 @@ impl Case {
 }
 
 fn cases() -> Vec<Case> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/policy_texts.json");
-    serde_json::from_str(&std::fs::read_to_string(path).expect("fixture")).expect("fixture")
+    serde_json::from_str(include_str!("../../../tests/fixtures/policy_texts.json")).expect("fixture")
 }
 
 #[test]
