@@ -86,7 +86,7 @@ fn settings(options: &ServeOptions) -> Result<Settings> {
     faults.extend(too_few_files(max_connections));
     let mut seconds = |flag: &str, seconds: f64| {
         let duration =
-            Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= Duration::from_secs(86_400));
+            Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= Duration::from_hours(24));
         duration.unwrap_or_else(|| {
             faults.push(Fault::new(flag, format!("{seconds} is no usable time")).accepts("0 to 86400 seconds"));
             Duration::ZERO

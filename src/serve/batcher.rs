@@ -95,13 +95,13 @@ impl Batcher {
             let mut queue = shared.queue();
             let admitted = queue.admit(wanted);
             shared.show_queue(&queue);
-            admitted.map_err(|refusal| shared.refused(refusal))?
+            admitted.map_err(Shared::refused)?
         };
         shared.metrics.texts(TextSource::Shared, repeated);
         if tickets.len() == 1 {
-            shared.changed.notify_one()
+            shared.changed.notify_one();
         } else {
-            shared.changed.notify_all()
+            shared.changed.notify_all();
         }
         for ((place, receiver), ticket) in places.into_iter().zip(tickets) {
             parts[place] = Part::Waiting(ticket, receiver);
@@ -135,7 +135,7 @@ impl Shared {
         recent.get(key).map(Arc::clone)
     }
 
-    fn refused(&self, refusal: Refusal) -> Failure {
+    fn refused(refusal: Refusal) -> Failure {
         let message = refusal.to_string();
         match refusal {
             Refusal::TooLarge => {

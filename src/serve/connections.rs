@@ -26,6 +26,10 @@ use crate::error::{Error, Fault, Result};
 /// every answer closes its connection, so that clients and balancers find another server.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long connections that were accepted last have to send the request they were opened for, before resting connections
+/// are closed.
+const SETTLE: Duration = Duration::from_millis(250);
+
 /// After a failure to accept (no descriptors left), before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -82,7 +86,9 @@ impl Server {
         self.accept_until(&graceful, &router, async {}).await;
         let Self { listener, service, .. } = self;
         drop(listener);
-        let ended = tokio::time::timeout(service.settings.drain, graceful.shutdown());
+        tokio::time::sleep(SETTLE).await;
+        let left = service.settings.drain.saturating_sub(GRACE + SETTLE);
+        let ended = tokio::time::timeout(left, graceful.shutdown());
         let in_time = tokio::select! {
             ended = ended => ended.is_ok(),
             _ = stop.recv() => false,

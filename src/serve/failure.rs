@@ -1,5 +1,7 @@
 //! What a request is refused with: one fault, whatever the dialect makes of it.
 
+use std::fmt::Write as _;
+
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -101,16 +103,17 @@ impl Failure {
 
     /// All of it in one sentence, for dialects that have room for one.
     fn sentence(&self) -> String {
+        // Writing to a String cannot fail.
         let mut sentence = String::new();
         if let Some(item) = self.item {
-            sentence.push_str(&format!("item {item}: "));
+            let _ = write!(sentence, "item {item}: ");
         }
         if let Some(field) = self.field.as_ref().filter(|field| !field.is_empty()) {
-            sentence.push_str(&format!("{field}: "));
+            let _ = write!(sentence, "{field}: ");
         }
         sentence.push_str(&self.message);
         if let Some(hint) = &self.hint {
-            sentence.push_str(&format!(" ({hint})"));
+            let _ = write!(sentence, " ({hint})");
         }
         sentence
     }
@@ -131,7 +134,11 @@ impl Failure {
                 json!({ "error": error })
             }
             Style::OpenAi => {
-                let kind = if self.status.is_client_error() { "BadRequestError" } else { "InternalServerError" };
+                let kind = match self.status {
+                    StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailableError",
+                    status if status.is_client_error() => "BadRequestError",
+                    _ => "InternalServerError",
+                };
                 let error = json!({
                     "message": self.sentence(), "type": kind, "param": self.field, "code": self.status.as_u16(),
                 });
@@ -162,7 +169,7 @@ impl Failure {
         let fault = error.faults().first();
         let failure = match error {
             Error::Data(_) | Error::Usage(_) | Error::Config(_) => {
-                let place = fault.map_or_else(String::new, |fault| fault.place.clone());
+                let place = fault.map_or_else(String::new, |fault| field_path(&fault.place));
                 Self::invalid(place, message(fault))
             }
             Error::Numeric(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "nonfinite_score", message(fault)),
@@ -172,6 +179,14 @@ impl Failure {
             Some(help) => failure.hint(help),
             None => failure,
         }
+    }
+}
+
+/// `items[5].messages[1]` of `items[5], field "messages[1]"`.
+fn field_path(place: &str) -> String {
+    match place.split_once(", field \"") {
+        Some((item, field)) => format!("{item}.{}", field.trim_end_matches('"')),
+        None => place.to_owned(),
     }
 }
 

@@ -121,12 +121,10 @@ async fn scored(service: &Arc<Service>, route: &Route, request: Request, id: &st
     let told = head.headers.get(header::CONTENT_LENGTH).and_then(|told| told.to_str().ok()?.parse().ok());
     let held = body::read(&service.settings, &service.bytes, body, told).await;
     let HeldBody { bytes, room } = held.inspect_err(|failure| service.metrics.rejected(failure.code))?;
-    service.show_bytes();
     let query = head.uri.query().unwrap_or_default().to_owned();
     let arrival = Arrival { body: bytes, headers: head.headers, query, started, id: id.to_owned() };
     let reply = service.answer(route.parse, arrival).await;
     drop(room);
-    service.show_bytes();
     reply
 }
 
@@ -138,6 +136,7 @@ async fn ready(State(service): State<Arc<Service>>) -> Response {
 }
 
 fn metrics(service: &Service) -> Response {
+    service.show_bytes();
     let mut response = text(&service.metrics.render());
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -38,7 +38,7 @@ impl Server {
 
     pub(crate) fn connect(&self) -> Connection {
         let stream = TcpStream::connect(&self.address).expect("connected");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         Connection { stream }
     }

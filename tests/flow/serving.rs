@@ -1,4 +1,5 @@
 //! `ensemble serve`: the bits of `ensemble score` under concurrency, templates, the end, and what is refused at the start.
+#![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

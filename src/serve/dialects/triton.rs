@@ -76,14 +76,13 @@ fn texts(incoming: &Incoming<'_>, input: &Object, bytes: Option<&[u8]>, field: &
     if let Some(other) = input.get("datatype").filter(|kind| kind.as_str() != Some("BYTES")) {
         return Err(Failure::malformed(format!("the datatype is {other}; accepted: BYTES")).at(field));
     }
-    let texts = match bytes {
-        Some(bytes) => unframe(bytes, field)?,
-        None => {
-            let data = fields::required(input, "data", "a list of text, or bytes behind the JSON")?;
-            let mut texts = Vec::new();
-            flatten(data, field, &mut texts)?;
-            texts
-        }
+    let texts = if let Some(bytes) = bytes {
+        unframe(bytes, field)?
+    } else {
+        let data = fields::required(input, "data", "a list of text, or bytes behind the JSON")?;
+        let mut texts = Vec::new();
+        flatten(data, field, &mut texts)?;
+        texts
     };
     fields::check_count(incoming, texts.len(), field)?;
     let shape: Option<Vec<u64>> =
@@ -91,8 +90,10 @@ fn texts(incoming: &Incoming<'_>, input: &Object, bytes: Option<&[u8]>, field: &
     let says = shape.as_ref().map(|shape| shape.iter().try_fold(1u64, |product, side| product.checked_mul(*side)));
     match says {
         Some(Some(count)) if count == texts.len() as u64 => Ok(texts),
-        _ => Err(Failure::malformed(format!("{} texts do not have the shape {:?}", texts.len(), input.get("shape")))
-            .at(field)),
+        _ => {
+            let shape = input.get("shape").unwrap_or(&Value::Null);
+            Err(Failure::malformed(format!("{} texts do not have the shape {shape}", texts.len())).at(field))
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn classify(incoming: &Incoming<'_>, body: &Object) -> Result<Call, F
     Ok(Call::new(Ask::of(items), move |answers| {
         let entry = |(index, value): (usize, f64)| json!({ "index": index, "label": LABEL, "probs": [value], "num_classes": 1 });
         let data: Vec<Value> = numbers(answers, number).enumerate().map(entry).collect();
-        head.list(answers, data)
+        head.around(answers, "data", data)
     }))
 }
 
@@ -38,7 +38,7 @@ pub(super) fn pooling(incoming: &Incoming<'_>) -> Result<Call, Failure> {
     Ok(Call::new(Ask::of(items), move |answers| {
         let entry = |(index, value): (usize, f64)| json!({ "index": index, "object": "pooling", "data": encoding.write(value) });
         let data: Vec<Value> = numbers(answers, number).enumerate().map(entry).collect();
-        head.list(answers, data)
+        head.around(answers, "data", data)
     }))
 }
 
@@ -52,7 +52,7 @@ pub(super) fn embeddings(incoming: &Incoming<'_>) -> Result<Call, Failure> {
     Ok(Call::new(Ask::of(items), move |answers| {
         let entry = |(index, value): (usize, f64)| json!({ "index": index, "object": "embedding", "embedding": encoding.write(value) });
         let data: Vec<Value> = numbers(answers, number).enumerate().map(entry).collect();
-        head.list(answers, data)
+        head.around(answers, "data", data)
     }))
 }
 
@@ -81,7 +81,7 @@ pub(super) fn score(incoming: &Incoming<'_>) -> Result<Call, Failure> {
     Ok(Call::new(Ask::of(some(items, right)?), move |answers| {
         let entry = |(index, value): (usize, f64)| json!({ "index": index, "object": "score", "score": value });
         let data: Vec<Value> = numbers(answers, number).enumerate().map(entry).collect();
-        head.list(answers, data)
+        head.around(answers, "data", data)
     }))
 }
 
@@ -100,13 +100,7 @@ pub(super) fn rerank(incoming: &Incoming<'_>, body: &Object) -> Result<Call, Fai
     Ok(Call::new(Ask::of(items), move |answers| {
         let entry = |(index, value): (usize, f64)| json!({ "index": index, "document": { "text": documents[index] }, "relevance_score": value });
         let results: Vec<Value> = ranked(answers, number).into_iter().take(most).map(entry).collect();
-        let mut reply = head.list(answers, Vec::new());
-        if let Some(object) = reply.as_object_mut() {
-            object.remove("data");
-            object.remove("object");
-            object.insert("results".to_owned(), json!(results));
-        }
-        reply
+        head.around(answers, "results", results)
     }))
 }
 
@@ -157,16 +151,18 @@ impl Head {
         Self { prefix, request: text("request_id"), body_model: text("model") }
     }
 
-    fn list(&self, answers: &Answers<'_>, data: Vec<Value>) -> Value {
+    /// A reply whose entries stand under `name`.
+    fn around(&self, answers: &Answers<'_>, name: &str, entries: Vec<Value>) -> Value {
         let request = self.request.as_deref().unwrap_or(answers.id);
-        json!({
+        let mut reply = json!({
             "id": format!("{}-{request}", self.prefix),
             "object": "list",
             "created": answers.created,
             "model": self.body_model.as_deref().unwrap_or(answers.model),
-            "data": data,
             "usage": { "prompt_tokens": answers.tokens(), "total_tokens": answers.tokens(), "completion_tokens": 0 },
-        })
+        });
+        reply[name] = Value::Array(entries);
+        reply
     }
 }
 

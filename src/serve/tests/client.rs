@@ -1,6 +1,7 @@
 //! A small HTTP client over plain sockets, which sends what it is told, also when it is wrong.
 
-use std::io::{Read, Write};
+use std::fmt::Write as _;
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ impl Answer {
 
 pub(super) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("connected");
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a timeout");
     stream.set_nodelay(true).expect("no delay");
     stream
 }
@@ -64,10 +65,10 @@ pub(super) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
         text.push_str("host: localhost\r\n");
     }
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(text, "{name}: {value}\r\n");
     }
     if method != "GET" {
-        text.push_str(&format!("content-length: {}\r\n", body.len()));
+        let _ = write!(text, "content-length: {}\r\n", body.len());
     }
     let mut request = text.into_bytes();
     request.extend(b"\r\n");

@@ -2,6 +2,8 @@
 //!
 //! `ENSEMBLE_FUZZ=1000000 cargo test --release --lib fuzz` runs a million executions of each parser.
 
+#![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
+
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::fake::NAMES;
@@ -58,7 +60,7 @@ const PIECES: [&str; 40] = [
 /// One damaged body.
 fn damage(random: &mut Random, seed: &[u8], other: &[u8]) -> Vec<u8> {
     let mut body = seed.to_vec();
-    for _ in 0..1 + random.bits() % 4 {
+    for _ in 0..=random.bits() % 4 {
         let place = (random.bits() as usize) % (body.len() + 1);
         let end = (place + (random.bits() as usize) % 12).min(body.len());
         match random.bits() % 8 {

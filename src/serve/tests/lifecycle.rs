@@ -93,7 +93,7 @@ fn a_stopped_server_answers_what_it_accepted() {
 
 #[test]
 fn a_second_word_ends_a_server_at_once_and_a_deadline_ends_it_too() {
-    for (drain, twice) in [(Duration::from_secs(60), true), (Duration::from_millis(200), false)] {
+    for (drain, twice) in [(Duration::from_mins(1), true), (Duration::from_millis(200), false)] {
         let running = Running::start(Settings { drain, ..Settings::default() }, Duration::ZERO, 1);
         let address = running.address;
         let held = std::thread::spawn(move || {

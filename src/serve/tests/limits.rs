@@ -148,7 +148,10 @@ fn bodies_take_no_more_room_than_there_is() {
     let asked = Instant::now();
     assert_eq!(post(address, "/v1/score", &items(&["x"])).status, 200);
     assert!(asked.elapsed() < Duration::from_secs(1));
-    assert_eq!(post(address, "/v1/score", &items(&["longer than all the room there is, by far, and then some"])).status, 413);
+    assert_eq!(
+        post(address, "/v1/score", &items(&["longer than all the room there is, by far, and then some"])).status,
+        413
+    );
 }
 
 #[test]
