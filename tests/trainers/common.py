@@ -25,6 +25,7 @@ import time
 import traceback
 import types
 import urllib.parse
+import urllib.request
 
 LONG = " ".join(f"Point {i} of the plan says that step {i} follows step {i - 1}." for i in range(1, 90))
 CONVERSATIONS = [
@@ -118,6 +119,13 @@ class Run:
         """This project's client for Python trainers, as a module; its functions ask the server of this run."""
         os.environ["ENSEMBLE_URL"] = self.server
         return load("ensemble_client", self.client)
+
+    def score(self, item):
+        """The combined score that /v1/score has of one item."""
+        data, headers = json.dumps({"items": [item]}).encode(), {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.server + "/v1/score", data, headers)
+        with urllib.request.urlopen(request, timeout=120) as reply:
+            return json.loads(reply.read())["results"][0]["combined"]
 
     def unpacked(self, package, version):
         """The import root of an unpacked package, or None if fetch.py could not have it."""

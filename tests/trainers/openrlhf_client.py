@@ -175,7 +175,7 @@ def single_turn_executor(version, root, empty_shards):
 
 
 def asyncio_errors(version, agent, tokenizer):
-    """Two 503 are waited for; five refusals leave the reward empty, which the trainer only logs."""
+    """Two 503 are waited for; five refusals are an error (which `execute` logs, so that the reward stays empty)."""
     with Proxy(run.server, failures=2) as proxy:
         executor = agent.SingleTurnAgentExecutor(proxy.url + "/get_reward")
         found, seconds = elapsed(
@@ -184,17 +184,17 @@ def asyncio_errors(version, agent, tokenizer):
         run.same(version, "after two 503 the third try has the reward", found[0]["rewards"], run.combined[:1])
         waited = f"{len(proxy.seen)} requests, {seconds:.1f} s"
         run.check(version, "503 is tried again after a pause", len(proxy.seen) == 3 and seconds >= 2, waited)
+    executor = agent.SingleTurnAgentExecutor(URL)
+    engine, parameters = Engine(tokenizer, ""), types.SimpleNamespace(max_tokens=64, logprobs=None)
+    output = asyncio.run(executor.execute(PROMPTS[0], None, parameters, 65536, tokenizer, engine))
+    expected = run.score({"messages": [*CONVERSATIONS[0][:-1], {"role": "assistant", "content": ""}]})
+    run.same(version, "an answer of no words has a reward too", output["reward"], [expected])
     with Proxy(run.server) as proxy:
         executor = agent.SingleTurnAgentExecutor(proxy.url + "/get_reward")
-        engine, parameters = Engine(tokenizer, ""), types.SimpleNamespace(max_tokens=64, logprobs=None)
-        output = asyncio.run(executor.execute(PROMPTS[0], None, parameters, 65536, tokenizer, engine))
-        figures = f"reward {output['reward']}, {len(proxy.seen)} requests"
-        run.check(
-            version,
-            "an empty answer has no reward after five tries",
-            output["reward"] is None and len(proxy.seen) == 5,
-            figures,
-        )
+        request = executor._fetch_rewards_via_http([""], [""], [None])
+        words = ["Request error for 5 times"]
+        run.raises(version, "an empty query is refused", lambda: asyncio.run(request), RuntimeError, words)
+        run.check(version, "a refused request is tried again too", len(proxy.seen) == 5, f"{len(proxy.seen)} requests")
 
 
 ROWS = [

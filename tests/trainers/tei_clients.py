@@ -114,7 +114,7 @@ def inference_client(version):
             f"{path or '/'} an empty text",
             lambda c=client: c.text_classification(" "),
             HfHubHTTPError,
-            ["empty"],
+            ["response"],
         )
     client = InferenceClient(model=run.server, provider="hf-inference", token="none", timeout=60)
     run.check(version, "healthy", client.health_check() is True)

@@ -132,7 +132,7 @@ def refusals(client):
     tokens, lengths = numpy.array([[1, 2, 3]], dtype=numpy.int64), numpy.array([[3]], dtype=numpy.int64)
     cases = {
         "token ids": ([tensor("tokens", tokens, "INT64"), tensor("sequence_lengths", lengths, "INT64")], ["sentences"]),
-        "an empty sentence": ([tensor("sentences", sentences(["", TEXTS[0]]), "BYTES")], ["empty"]),
+        "an empty sentence": ([tensor("sentences", sentences(["", TEXTS[0]]), "BYTES")], ["response"]),
         "sentences of numbers": ([tensor("sentences", tokens, "INT64")], ["BYTES"]),
         "bytes that are no UTF-8": (
             [tensor("sentences", numpy.array([[b"\xff\xfe"]], dtype=object), "BYTES")],

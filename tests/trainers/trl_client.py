@@ -78,19 +78,19 @@ def checks(version):
 
 
 def errors(version, ours, trainer, proxy, prompts, completions):
-    """A busy server is waited for; an answer that cannot be scored stops the trainer."""
+    """A busy server is waited for; an answer of no words is scored, and what cannot be scored stops the trainer."""
     other = [[{"role": "assistant", "content": c[0]["content"] + " Yes."}] for c in completions]
     proxy.failures, asked = 1, len(proxy.seen)
     columns = table(trainer, prompts, other)
     run.check(version, "503 is waited for", len(proxy.seen) == asked + 2, f"{len(proxy.seen) - asked} requests")
     run.same(version, "and the rewards are the same as without it", columns[-1], table(trainer, prompts, other)[-1])
-    empty = [*completions[:-1], [{"role": "assistant", "content": ""}]]
+    empty = [{"role": "assistant", "content": ""}]
+    expected = [float32(run.score({"messages": prompts[0] + empty}))]
+    run.same(version, "an answer of no words has a reward", table(trainer, prompts[:1], [empty])[-1], expected)
+    user = [*completions[:-1], [{"role": "user", "content": "And you?"}]]
+    stops, words = ours.EnsembleError, ["no reward was made up"]
     run.raises(
-        version,
-        "an empty answer stops the trainer",
-        lambda: table(trainer, prompts, empty),
-        ours.EnsembleError,
-        ["empty"],
+        version, "a user's turn as an answer stops the trainer", lambda: table(trainer, prompts, user), stops, words
     )
 
 
