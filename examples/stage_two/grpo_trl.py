@@ -99,6 +99,9 @@ class LogSteps(TrainerCallback):
         self.log = log
         self.began = (time.monotonic(), time.process_time())
 
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.began = (time.monotonic(), time.process_time())
+
     def on_log(self, args, state, control, logs=None, **kwargs):
         if not logs or "reward" not in logs:
             return
@@ -158,7 +161,8 @@ def main() -> None:
     objectives = client.objectives()
     prompts = all_prompts(options.seed)
     # A few of the held-out prompts are this project's own, so that the log may show their answers.
-    own = [prompt for prompt in prompts if prompt in quickstart_prompts()][:SHOWN]
+    ours = quickstart_prompts()
+    own = [prompt for prompt in prompts if prompt in ours][:SHOWN]
     held_out = (own + [prompt for prompt in prompts if prompt not in own])[: options.held_out]
     training = [prompt for prompt in prompts if prompt not in held_out]
     set_seed(options.seed)
