@@ -157,7 +157,7 @@ class Client:
     Args:
         url: Base URL; else ENSEMBLE_URL, else http://127.0.0.1:8080. A path prefix is kept.
         api_key: Sent as a bearer token; else ENSEMBLE_API_KEY.
-        timeout: Seconds for one try. Keep it above the server's own deadline (120 s), which answers before it.
+        timeout: Seconds for one try. Keep it above the server's own deadline (170 s), so that its answer comes first.
         deadline: Seconds for all tries of one request.
         digest: The registry that must answer; else ENSEMBLE_DIGEST.
         items_per_request: Longer lists are sent in several requests, in order.
@@ -336,7 +336,8 @@ class Client:
             left = self.deadline - (time.monotonic() - start)
             if pause >= left:
                 raise self._gone(found, tries, time.monotonic() - start, cause) from cause
-            logger.warning("%s; trying again in %.1f s, for %.0f s more", found, pause, left)
+            waiting = found.partition(f" {STOP}")[0]
+            logger.warning("%s; trying again in %.1f s, for %.0f s more", waiting, pause, left)
             time.sleep(pause)
 
     def _exchange(self, path: str, body: bytes, seconds: float) -> Tuple[int, Optional[str], bytes]:
@@ -481,14 +482,14 @@ class Client:
             message += ". This run began with another registry: serve that one again, or start a new run"
         if status == 401 and not hint:
             hint = "set ENSEMBLE_API_KEY to the server's key"
-        text = f"{self.url} answered {status} {code}{place}: {message.rstrip('.')}. {STOP}"
-        text += f" {hint}" if hint else ""
-        text += f" (request {request_id})" if request_id else ""
+        text = f"{self.url} answered {status} {code}{place}: {message.rstrip('.')}."
+        text += f" To do: {hint.rstrip('.')}." if isinstance(hint, str) else ""
+        text += f" {STOP}" + (f" (request {request_id})" if request_id else "")
         return EnsembleError(text, code, status, item, field, request_id)
 
     def _gone(self, found: str, tries: int, seconds: float, cause: Exception) -> EnsembleError:
         inner = cause if isinstance(cause, EnsembleError) else None
-        found = found.replace(f" {STOP}", "").rstrip(".")
+        found = found.partition(f" {STOP}")[0].rstrip(".")
         text = (
             f"server gone: {found}; tried {tries} times in {seconds:.0f} s. {STOP} See whether the server runs "
             f"(GET {self.url}/ready), start it again with `ensemble serve`, and resume from the last checkpoint."

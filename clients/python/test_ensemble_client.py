@@ -652,6 +652,10 @@ class Trl(Case):
         for reward in pickle.loads(pickle.dumps(trl_rewards(self.client))):
             self.assertEqual(len(self.call(reward)), 4)
 
+    def test_what_the_named_functions_share_can_be_sent_too(self):
+        ensemble_client._SHARED.client()
+        self.assertIsNot(pickle.loads(pickle.dumps(ensemble_client._SHARED)).client(), ensemble_client._SHARED.client())
+
     def test_lists_of_different_lengths(self):
         with self.assertRaises(EnsembleError):
             trl_reward(self.client)(prompts=["p"], completions=["a", "b"])
