@@ -37,7 +37,7 @@ impl Metrics {
     /// Requests for scores that were answered with this status.
     pub(crate) fn answered(&self, status: u16) -> f64 {
         let status = format!("status=\"{status}\"");
-        self.sum("ensemble_requests_total", &["route=\"/v1/score\"", &status])
+        self.sum("ensemble_requests_total", &["route=\"score\"", &status])
     }
 
     /// Texts by where their features came from: computed, shared, recent or cancelled.

@@ -46,7 +46,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 30)]
     body_timer: u64,
     /// The server's timer for a connection on which nothing is asked any more
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 60)]
     idle_timer: u64,
 }
 
