@@ -1,0 +1,205 @@
+//! `overload`: more requests than can be answered, each of them answered.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use ensemble::error::Result;
+use ensemble::random::Random;
+
+use crate::crowd::{Until, crowd};
+use crate::pace::{open_loop, poisson};
+use crate::pool::{Outcome, Pool, Requests};
+use crate::server::Server;
+use crate::setup::Setup;
+use crate::statistics::{latencies, quantile};
+use crate::texts::{Endless, Text};
+use crate::truth::{Comparison, compare, truth};
+use crate::verdict::{Verdict, figure};
+
+/// Where the numbers of the texts of each part begin, so that no text is asked for twice.
+const CAPACITY_TEXTS: usize = 1_000_000;
+const LOAD_TEXTS: usize = 10_000_000;
+const PROBE_TEXTS: usize = 90_000_000;
+/// Requests alone on the server, whose slowest is the latency to come back to.
+const BASE_REQUESTS: usize = 100;
+const REJECT_LIMIT_MS: f64 = 50.0;
+const LEAST_GOODPUT: f64 = 0.9;
+const MOST_GROWTH_MIB: f64 = 32.0;
+const BACK_LIMIT: Duration = Duration::from_secs(2);
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Length of the load
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Offered load as a multiple of the capacity
+    #[arg(long, default_value_t = 2.0)]
+    factor: f64,
+    /// `--queue-items` of the server
+    #[arg(long, default_value_t = 64)]
+    queue_items: usize,
+    /// Length of the measurement of the capacity
+    #[arg(long, default_value_t = 10)]
+    capacity_seconds: u64,
+}
+
+pub(crate) async fn run(setup: &Setup, options: &Options) -> Result<Verdict> {
+    let endless = Endless::read(&setup.texts)?;
+    let server = Server::start(setup, &["--queue-items", &options.queue_items.to_string()])?;
+    let (pool, address) = (Pool::new(server.address()), server.address());
+    let mut verdict = Verdict::default();
+    let alone = crowd(&pool, &endless.requests(address, 0), 1, Until::Requests(BASE_REQUESTS)).await;
+    let base: Vec<f64> = alone.outcomes.iter().map(|outcome| outcome.latency).collect();
+    let until = Until::Time(Duration::from_secs(options.capacity_seconds));
+    let full = crowd(&pool, &endless.requests(address, CAPACITY_TEXTS), options.queue_items / 2, until).await;
+    let (rate, duration) = (options.factor * full.rate(), Duration::from_secs(options.seconds));
+    figure(&format!("one client alone: {}", latencies(&base)));
+    figure(&format!("capacity {:.1} texts/s, {} clients", full.rate(), options.queue_items / 2));
+    let arrivals = poisson(rate, duration, &mut Random::new(setup.seed));
+    let before = server.metrics().await?;
+    let (requests, probes) = (endless.requests(address, LOAD_TEXTS), endless.requests(address, PROBE_TEXTS));
+    let (outcomes, memory, back) = tokio::join!(
+        open_loop(&pool, &arrivals, &requests),
+        watch_memory(&server, duration),
+        until_back(&pool, &probes, duration, quantile(&base, 1.0)),
+    );
+    figure(&format!("{} requests, {rate:.1} a second at random for {} s", arrivals.len(), options.seconds));
+    let tally = Tally::of(&outcomes);
+    tally.check(&outcomes, pool.surplus(), &mut verdict);
+    let probes = back.answered;
+    let after = server.metrics().await?;
+    let counted = [200, 503].map(|status| after.answered(status) - before.answered(status));
+    let own = [tally.good + probes, tally.refused + back.refused];
+    let text = format!("the server counts {counted:?} answers with 200 and 503, the clients {own:?}");
+    verdict.check(counted == own.map(|count| count as f64), &text);
+    let goodput = tally.good as f64 / duration.as_secs_f64() / full.rate();
+    verdict.check(goodput >= LEAST_GOODPUT, &format!("goodput {goodput:.3} of the capacity, at least {LEAST_GOODPUT}"));
+    check_memory(&memory?, duration, &mut verdict);
+    let text = back.after.map_or("never".to_owned(), |after| format!("{:.2} s after the load", after.as_secs_f64()));
+    verdict.check(
+        back.after.is_some_and(|after| after <= BACK_LIMIT),
+        &format!("latency back to base {text}, at most 2 s"),
+    );
+    let empty = server.until_queue_is_empty(BACK_LIMIT).await?;
+    verdict.check(empty.is_some(), "the gauges of the queue are 0 at the end");
+    verdict.check_bits(&verify(setup, &endless, &outcomes)?);
+    Ok(verdict)
+}
+
+/// Outcomes by kind.
+struct Tally {
+    good: usize,
+    /// 503 with Retry-After.
+    refused: usize,
+    /// Any other answer.
+    other: usize,
+    /// No complete answer.
+    lost: usize,
+}
+
+impl Tally {
+    fn of(outcomes: &[Outcome]) -> Self {
+        let mut tally = Self { good: 0, refused: 0, other: 0, lost: 0 };
+        for outcome in outcomes {
+            match &outcome.reply {
+                Ok(reply) if reply.status == 200 => tally.good += 1,
+                Ok(reply) if reply.is_polite_refusal() => tally.refused += 1,
+                Ok(_) => tally.other += 1,
+                Err(_) => tally.lost += 1,
+            }
+        }
+        tally
+    }
+
+    fn check(&self, outcomes: &[Outcome], surplus: usize, verdict: &mut Verdict) {
+        let Self { good, refused, other, lost } = self;
+        let failure = outcomes.iter().find_map(|outcome| outcome.reply.as_ref().err());
+        let failure = failure.map(|failure| format!(" (first: {failure:?})")).unwrap_or_default();
+        let text = format!("{good} answered with 200 and {refused} with 503; {lost} without an answer{failure}");
+        verdict.check(*lost == 0, &text);
+        verdict.check(surplus == 0, &format!("{surplus} answers without a request"));
+        verdict.check(*other == 0, &format!("{other} answers are neither 200 nor 503 with Retry-After"));
+        let latency = |status: u16| -> Vec<f64> {
+            let outcomes = outcomes.iter().filter(|outcome| outcome.status() == Some(status));
+            outcomes.map(|outcome| outcome.latency).collect()
+        };
+        figure(&format!("latency of answers with 200: {}", latencies(&latency(200))));
+        let refusals = latency(503);
+        let text = format!("latency of refusals: {}; p99 below {REJECT_LIMIT_MS} ms", latencies(&refusals));
+        verdict.check(quantile(&refusals, 0.99) < REJECT_LIMIT_MS, &text);
+    }
+}
+
+/// Seconds since the start and resident MiB, four times a second.
+async fn watch_memory(server: &Server, duration: Duration) -> Result<Vec<(f64, f64)>> {
+    let (start, mut samples) = (Instant::now(), Vec::new());
+    while start.elapsed() < duration {
+        samples.push((start.elapsed().as_secs_f64(), server.resident_mib()?));
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    Ok(samples)
+}
+
+/// The first sixth of the load warms up; what memory grows by after it must stay small.
+fn check_memory(samples: &[(f64, f64)], duration: Duration, verdict: &mut Verdict) {
+    let warm = duration.as_secs_f64() / 6.0;
+    let most = |from: f64, to: f64| {
+        let inside = samples.iter().filter(|(time, _)| (from..to).contains(time));
+        inside.map(|(_, mib)| *mib).fold(f64::NAN, f64::max)
+    };
+    let (before, later) = (most(0.0, warm), most(warm, f64::INFINITY));
+    let text = format!(
+        "resident memory {before:.1} MiB after {warm:.0} s, {later:.1} MiB at most later: {:+.1} MiB",
+        later - before
+    );
+    verdict.check(later - before <= MOST_GROWTH_MIB, &format!("{text}, at most {MOST_GROWTH_MIB}"));
+}
+
+/// How the server came back from the load.
+struct Back {
+    /// From the last moment of the load to the first of three requests in a row that were as fast as before it.
+    after: Option<Duration>,
+    answered: usize,
+    refused: usize,
+}
+
+/// Probes one after another once the load is over.
+async fn until_back(pool: &Arc<Pool>, probes: &Requests, load: Duration, base: f64) -> Back {
+    tokio::time::sleep(load).await;
+    let (start, mut fast) = (Instant::now(), Vec::new());
+    let mut back = Back { after: None, answered: 0, refused: 0 };
+    for number in 0.. {
+        let sent = Instant::now();
+        let outcome = pool.exchange(number, &probes(number), sent).await;
+        let good = outcome.status() == Some(200);
+        back.answered += usize::from(good);
+        back.refused += usize::from(outcome.status() == Some(503));
+        if good && outcome.latency <= base {
+            fast.push(sent - start);
+        } else {
+            fast.clear();
+        }
+        if fast.len() == 3 {
+            back.after = fast.first().copied();
+        }
+        if back.after.is_some() || start.elapsed() > 5 * BACK_LIMIT {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    back
+}
+
+/// Compares all answers with what `ensemble score` says of the same texts.
+fn verify(setup: &Setup, endless: &Endless, outcomes: &[Outcome]) -> Result<Comparison> {
+    let good = outcomes.iter().filter(|outcome| outcome.status() == Some(200));
+    let good: Vec<(usize, &[u8])> =
+        good.filter_map(|outcome| Some((outcome.request, outcome.reply.as_ref().ok()?.body.as_slice()))).collect();
+    let texts: Vec<Text> = good.iter().map(|(number, _)| endless.text(LOAD_TEXTS + number)).collect();
+    let mut comparison = Comparison::default();
+    for ((_, body), expected) in good.iter().zip(&truth(setup, &texts)?) {
+        comparison.add(compare(body, &[expected]));
+    }
+    Ok(comparison)
+}
