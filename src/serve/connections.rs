@@ -14,12 +14,13 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::http;
 use super::service::Service;
-use super::timed::{Phase, Timed};
+use super::settings::Settings;
+use super::timed::{Clocks, Phase, Timed};
 use crate::error::{Error, Fault, Result};
 
 /// How long connections are still accepted after the server was told to stop: `/ready` says 503 from the first moment, and
@@ -33,6 +34,10 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// After a failure to accept (no descriptors left), before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections that the system keeps until they are accepted: a trainer opens one for every sample, all at once, and those
+/// that find no room wait seconds before they try again. The system may allow fewer.
+const BACKLOG: u32 = 4096;
+
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
@@ -42,6 +47,24 @@ pub struct Drained {
     pub answered: u64,
     /// Whether all connections had ended before the time for it was over.
     pub in_time: bool,
+}
+
+/// Listens at the first address of `host` that can be had.
+async fn listen(host: &str, port: u16) -> std::io::Result<TcpListener> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let mut failure = std::io::Error::new(std::io::ErrorKind::NotFound, "the host has no address");
+    for address in lookup_host((host, port)).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // On Unix this lets a restarted server have the address of one that has just ended.
+        if cfg!(unix) {
+            socket.set_reuseaddr(true)?;
+        }
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 /// A bound server.
@@ -57,7 +80,7 @@ impl Server {
     /// # Errors
     /// [`Error::Io`] when it is taken or not this machine's.
     pub(super) async fn bind(service: Arc<Service>, host: &str, port: u16) -> Result<Self> {
-        let listener = TcpListener::bind((host, port)).await.map_err(|error| {
+        let listener = listen(host, port).await.map_err(|error| {
             let fault = Fault::new(format!("{host}:{port}"), error);
             Error::Io(vec![fault.help("choose another --port or --host, or stop what listens there")])
         })?;
@@ -126,7 +149,8 @@ impl Server {
         // Answers are small and complete: waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         let phase = Phase::default();
-        let timed = Timed::new(stream, phase.clone(), settings.head_timeout, settings.body_timeout);
+        let Settings { head_timeout: head, rest_timeout: rest, body_timeout: write, .. } = *settings;
+        let timed = Timed::new(stream, phase.clone(), Clocks { head, rest, write });
         let router = TowerToHyperService::new(router.clone());
         let answer = service_fn(move |request: Request<Incoming>| {
             phase.busy();

@@ -114,24 +114,26 @@ impl Service {
         format!("{:x}-{:x}", self.started, self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Answers one request.
+    /// Answers one request, or gives it up at its deadline.
     ///
     /// # Errors
     /// Why it has no answer.
     pub(super) async fn answer(self: &Arc<Self>, parse: Parse, arrival: Arrival) -> Result<Reply, Failure> {
-        let (started, id) = (arrival.started, arrival.id.clone());
-        let service = Arc::clone(self);
-        let read = blocking(move || service.read(parse, &arrival)).await?;
         let deadline = self.settings.deadline;
-        let pending = self.batcher.submit(read.texts).inspect_err(|failure| self.metrics.rejected(failure.code))?;
-        let left = deadline.saturating_sub(started.elapsed());
-        let rows = tokio::time::timeout(left, pending.rows()).await;
-        let rows = rows.map_err(|_| {
+        let left = deadline.saturating_sub(arrival.started.elapsed());
+        tokio::time::timeout(left, self.answer_in_time(parse, arrival)).await.unwrap_or_else(|_| {
             self.metrics.rejected("deadline");
-            Failure::late(deadline.as_secs_f64())
-        })??;
+            Err(Failure::late(deadline.as_secs_f64()))
+        })
+    }
+
+    async fn answer_in_time(self: &Arc<Self>, parse: Parse, arrival: Arrival) -> Result<Reply, Failure> {
+        let id = arrival.id.clone();
         let service = Arc::clone(self);
-        let (call, readings) = (read.call, read.readings);
+        let Read { call, texts, readings } = blocking(move || service.read(parse, &arrival)).await?;
+        let pending = self.batcher.submit(texts).inspect_err(|failure| self.metrics.rejected(failure.code))?;
+        let rows = pending.rows().await?;
+        let service = Arc::clone(self);
         blocking(move || service.reply(call, &readings, &rows, &id)).await
     }
 

@@ -25,8 +25,10 @@ pub struct Settings {
     pub recent_texts: usize,
     /// A worker takes waiting texts up to this many tokens at once, and always at least one.
     pub batch_tokens: usize,
-    /// How long a client may take to send a request's head, and how long a connection may be idle.
+    /// How long a client may take to send a request's head.
     pub head_timeout: Duration,
+    /// How long a connection may rest between two requests.
+    pub rest_timeout: Duration,
     /// How long a client may take to send a body.
     pub body_timeout: Duration,
     /// Whether a policy's chat template is read; otherwise raw texts are scored as they stand.
@@ -53,6 +55,7 @@ impl Default for Settings {
             recent_texts: 16_384,
             batch_tokens: 512,
             head_timeout: Duration::from_secs(10),
+            rest_timeout: Duration::from_mins(1),
             body_timeout: Duration::from_secs(30),
             read_templates: true,
             allowed_hosts: Vec::new(),

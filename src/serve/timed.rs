@@ -13,8 +13,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// How long a connection may stand between two requests.
-pub(super) const IDLE: Duration = Duration::from_mins(1);
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks {
+    /// For a request's head.
+    pub(super) head: Duration,
+    /// Between two requests.
+    pub(super) rest: Duration,
+    /// For taking some of an answer.
+    pub(super) write: Duration,
+}
 
 const HEAD: u8 = 0;
 const BUSY: u8 = 1;
@@ -40,17 +48,15 @@ impl Phase {
 pub(super) struct Timed {
     stream: TcpStream,
     phase: Phase,
-    head: Duration,
-    write: Duration,
+    clocks: Clocks,
     /// The phase that the clock was started for.
     reading: Option<(u8, Pin<Box<Sleep>>)>,
     writing: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timed {
-    /// `head` is the time for a head, `write` that for taking part of an answer.
-    pub(super) fn new(stream: TcpStream, phase: Phase, head: Duration, write: Duration) -> Self {
-        Self { stream, phase, head, write, reading: None, writing: None }
+    pub(super) fn new(stream: TcpStream, phase: Phase, clocks: Clocks) -> Self {
+        Self { stream, phase, clocks, reading: None, writing: None }
     }
 
     /// Whether the client has been silent for too long.
@@ -61,7 +67,7 @@ impl Timed {
             return false;
         }
         if self.reading.as_ref().is_none_or(|(of, _)| *of != phase) {
-            let limit = if phase == HEAD { self.head } else { IDLE };
+            let limit = if phase == HEAD { self.clocks.head } else { self.clocks.rest };
             self.reading = Some((phase, Box::pin(sleep(limit))));
         }
         self.reading.as_mut().is_some_and(|(_, clock)| clock.as_mut().poll(context).is_ready())
@@ -99,12 +105,17 @@ impl AsyncWrite for Timed {
             self.writing = None;
             return written;
         }
-        let limit = self.write;
+        let limit = self.clocks.write;
         let clock = self.writing.get_or_insert_with(|| Box::pin(sleep(limit)));
         if clock.as_mut().poll(context).is_ready() { Poll::Ready(Err(late())) } else { Poll::Pending }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper has looked for the next request while this one was answered and does not look again by itself: here the
+        // clock of the rest after it begins, and wakes it.
+        if self.is_late(context) {
+            return Poll::Ready(Err(late()));
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -11,7 +11,9 @@ use crate::serve::Settings;
 #[test]
 fn slow_clients_are_cut_off_on_time() {
     let (head_timeout, body_timeout) = (Duration::from_millis(400), Duration::from_millis(600));
-    let running = Running::start(Settings { head_timeout, body_timeout, ..Settings::default() }, Duration::ZERO, 1);
+    let rest_timeout = Duration::from_millis(1500);
+    let settings = Settings { head_timeout, rest_timeout, body_timeout, ..Settings::default() };
+    let running = Running::start(settings, Duration::ZERO, 1);
     let closes = |sent: &[u8], byte_by_byte: &[u8]| {
         let mut stream = connect(running.address);
         let started = Instant::now();
@@ -50,6 +52,13 @@ fn slow_clients_are_cut_off_on_time() {
     std::thread::sleep(2 * head_timeout);
     stream.write_all(&request("GET", "/live", &[], &[])).expect("written");
     assert_eq!(read_answer(&mut stream).map(|answer| answer.status), Some(200));
+    // But not forever, whatever it was that was answered.
+    let (taken, got) = closes(&request("GET", "/live", &[], &[]), b"");
+    assert!(within(taken, rest_timeout) && got.starts_with("HTTP/1.1 200"), "{taken:?} {got}");
+    let body = items(&["x"]).to_string();
+    let json = [("content-type", "application/json")];
+    let (taken, got) = closes(&request("POST", "/v1/score", &json, body.as_bytes()), b"");
+    assert!(within(taken, rest_timeout) && got.starts_with("HTTP/1.1 200"), "{taken:?} {got}");
 }
 
 #[test]
