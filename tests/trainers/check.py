@@ -8,6 +8,7 @@ script beside this file in a process of its own. Prints one line per check and a
     python tests/trainers/check.py BINARY --peers FOLDER
 
 What cannot be had is "not run", with the reason, and never counts as passed.
+check.log is what a whole run printed.
 """
 
 import argparse
