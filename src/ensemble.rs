@@ -52,6 +52,7 @@ impl Score {
 
 /// A registry opened for scoring.
 pub struct Ensemble {
+    manifest: Manifest,
     backbone: Backbone,
     scorers: Vec<Scorer>,
     combiner: Combiner,
@@ -78,8 +79,8 @@ impl Ensemble {
         let distribution =
             manifest.training.as_ref().map(|entry| registry::read_training(folder, entry, read)).transpose()?;
         let combiner = manifest.combiner().map_err(Error::Registry)?;
-        let ensemble = Self { backbone, scorers, combiner, distribution, threads: default_threads() };
-        ensemble.verify(folder, &manifest.golden)?;
+        let ensemble = Self { manifest, backbone, scorers, combiner, distribution, threads: default_threads() };
+        ensemble.verify(folder)?;
         Ok(ensemble)
     }
 
@@ -103,6 +104,15 @@ impl Ensemble {
     /// [`Scoring::score_for`].
     pub fn combiner(&self) -> &Combiner {
         &self.combiner
+    }
+
+    /// What the registry says of its heads, with the weights that are in use.
+    pub fn manifest(&self) -> Manifest {
+        let mut manifest = self.manifest.clone();
+        for (entry, weight) in manifest.objectives.iter_mut().zip(self.combiner.weights()) {
+            entry.weight = *weight;
+        }
+        manifest
     }
 
     /// The backbone, opened.
@@ -191,7 +201,8 @@ impl Ensemble {
         self.scorers.iter().map(|scorer| scorer.difference(&left.vector, &right.vector)).collect()
     }
 
-    fn verify(&self, folder: &Path, golden: &[Golden]) -> Result<()> {
+    fn verify(&self, folder: &Path) -> Result<()> {
+        let golden = &self.manifest.golden;
         let items: Vec<Item> = golden.iter().filter_map(golden_item).collect();
         if items.len() != golden.len() {
             return Err(stale(folder, "a golden example has no response".to_owned()));

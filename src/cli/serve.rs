@@ -1,5 +1,7 @@
 //! `ensemble serve`: a registry over HTTP until it is told to stop.
 
+use std::env::VarError;
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
-use super::serve_options::{Limits, ServeOptions, Template};
+use super::serve_options::{ServeOptions, Template};
 use super::ui::Ui;
 use crate::ensemble::Ensemble;
 use crate::error::{Error, Fault, Result};
@@ -19,29 +21,50 @@ use crate::serve::{self, Drained, Identity, Settings};
 const KEY_VARIABLE: &str = "ENSEMBLE_API_KEY";
 /// Told to stop, and stopped before everything was answered.
 const INTERRUPTED: u8 = 143;
+/// The longest time that a flag takes.
+const LONGEST: Duration = Duration::from_hours(24);
 /// Files that are open beside the connections.
 const OTHER_FILES: usize = 64;
 
 pub(super) fn run(options: &ServeOptions, threads: usize, ui: &Ui) -> Result<u8> {
     let settings = settings(options)?;
     check_reach(options, &settings)?;
-    let manifest = registry::read_manifest(&options.registry)?;
-    let digest = Digest::of(manifest.to_json().as_bytes()).to_string();
     let ensemble = Ensemble::open(&options.registry)?.with_threads(threads).with_weights(&options.weights)?;
-    for entry in &manifest.objectives {
+    let identity = identity(&ensemble, &settings);
+    for entry in &identity.manifest.objectives {
         ui.note(&quality(entry));
     }
-    let identity = Identity { manifest, digest };
-    let drained = runtime(threads)?.block_on(async {
+    say_where_it_panicked();
+    let runtime = runtime(threads)?;
+    let drained = runtime.block_on(async {
         let address = (options.host.as_str(), options.port);
         let server = serve::bind(Arc::new(ensemble), identity, settings, threads, address).await?;
         let stop = signals()?;
         ui.data(&format!("http://{}", server.address()?))?;
         Ok::<Drained, Error>(server.run(stop).await)
     })?;
+    // What is still computed is for nobody.
+    runtime.shutdown_background();
     let Drained { accepted, answered, in_time } = drained;
     ui.note(&format!("drained: {accepted} requests accepted, {answered} answered"));
     Ok(if in_time { 0 } else { INTERRUPTED })
+}
+
+/// What is served. The digest covers all that changes scores: heads, weights, and how texts are read.
+fn identity(ensemble: &Ensemble, settings: &Settings) -> Identity {
+    let manifest = ensemble.manifest();
+    let how = if settings.read_templates { "" } else { "raw" };
+    let digest = Digest::of_parts([manifest.to_json().as_bytes(), how.as_bytes()]).to_string();
+    Identity { manifest, digest }
+}
+
+/// A panic's own message may quote the text that was read, and texts are never logged.
+fn say_where_it_panicked() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        // A lost line must not end the process.
+        let _ = writeln!(std::io::stderr(), "a mistake of this program at {place}; the request was answered with 500");
+    }));
 }
 
 /// What is known of a head, for whoever starts a run on it.
@@ -59,69 +82,68 @@ fn quality(entry: &registry::ObjectiveEntry) -> String {
 }
 
 fn settings(options: &ServeOptions) -> Result<Settings> {
-    let Limits {
-        queue_items,
-        queue_tokens,
-        queue_bytes,
-        max_items,
-        max_body,
-        max_connections,
-        deadline,
-        drain,
-        recent_texts,
-        batch_tokens,
-    } = options.limits;
+    let limits = &options.limits;
     let mut faults = Vec::new();
     let counts = [
-        ("--queue-items", queue_items),
-        ("--queue-tokens", queue_tokens),
-        ("--queue-bytes", queue_bytes),
-        ("--max-items", max_items),
-        ("--max-body", max_body),
-        ("--max-connections", max_connections),
-        ("--batch-tokens", batch_tokens),
+        ("--queue-items", limits.queue_items),
+        ("--queue-tokens", limits.queue_tokens),
+        ("--queue-bytes", limits.queue_bytes),
+        ("--max-items", limits.max_items),
+        ("--max-body", limits.max_body),
+        ("--max-connections", limits.max_connections.unwrap_or(1)),
+        ("--batch-tokens", limits.batch_tokens),
     ];
     let zero = counts.into_iter().filter(|(_, count)| *count == 0);
     faults.extend(zero.map(|(flag, _)| Fault::new(flag, "0 lets nothing in").accepts("a whole number from 1")));
-    faults.extend(too_few_files(max_connections));
+    let max_connections = connections(limits.max_connections).unwrap_or_else(|fault| {
+        faults.push(fault);
+        0
+    });
     let mut seconds = |flag: &str, seconds: f64| {
-        let duration =
-            Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= Duration::from_hours(24));
+        let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= LONGEST);
         duration.unwrap_or_else(|| {
             faults.push(Fault::new(flag, format!("{seconds} is no usable time")).accepts("0 to 86400 seconds"));
             Duration::ZERO
         })
     };
-    let (deadline, drain) = (seconds("--deadline", deadline), seconds("--drain", drain));
+    let (deadline, drain) = (seconds("--deadline", limits.deadline), seconds("--drain", limits.drain));
     if !faults.is_empty() {
         return Err(Error::Usage(faults));
     }
+    let api_key = key(options)?;
+    // A page that knows no key gets no further whatever it calls this server, so names matter only without one.
+    let any_host = options.insecure || (api_key.is_some() && options.allowed_host.is_empty());
     Ok(Settings {
-        queue_items,
-        queue_tokens,
-        queue_bytes,
-        max_items,
-        max_body,
+        queue_items: limits.queue_items,
+        queue_tokens: limits.queue_tokens,
+        queue_bytes: limits.queue_bytes,
+        max_items: limits.max_items,
+        max_body: limits.max_body,
         max_connections,
         deadline,
         drain,
-        recent_texts,
-        batch_tokens,
+        recent_texts: limits.recent_texts,
+        batch_tokens: limits.batch_tokens,
         read_templates: options.template == Template::Auto,
         allowed_hosts: options.allowed_host.clone(),
-        api_key: key(options)?,
+        any_host,
+        api_key,
         ..Settings::default()
     })
 }
 
-/// The fault of a limit on open files that is below what the connections need.
-fn too_few_files(connections: usize) -> Option<Fault> {
-    let most = files::most_open_files()?;
-    (connections.saturating_add(OTHER_FILES) > most).then(|| {
-        let found = format!("{connections} connections do not fit into the system's limit of {most} open files");
-        let help = format!("raise it with `ulimit -n {}`, or lower --max-connections", connections + OTHER_FILES);
-        Fault::new("--max-connections", found).help(help)
-    })
+/// As many connections as were asked for, or as the system's limit on open files allows.
+fn connections(asked: Option<usize>) -> Result<usize, Fault> {
+    let most = files::most_open_files().map_or(usize::MAX, |files| files.saturating_sub(OTHER_FILES).max(1));
+    match asked {
+        None => Ok(Settings::default().max_connections.min(most)),
+        Some(asked) if asked <= most => Ok(asked),
+        Some(asked) => {
+            let found = format!("{asked} connections do not fit into the system's limit on open files");
+            let help = format!("raise it with `ulimit -n {}`, or ask for fewer", asked.saturating_add(OTHER_FILES));
+            Err(Fault::new("--max-connections", found).accepts(format!("1 to {most}")).help(help))
+        }
+    }
 }
 
 /// The key, from its file or the environment; never from the command line, which every user of the machine can read.
@@ -129,7 +151,8 @@ fn key(options: &ServeOptions) -> Result<Option<String>> {
     let (place, key) = match (&options.api_key_file, std::env::var(KEY_VARIABLE)) {
         (Some(path), _) => (path.display().to_string(), files::read_text(path, "the key")?),
         (None, Ok(key)) => (KEY_VARIABLE.to_owned(), key),
-        (None, Err(_)) => return Ok(None),
+        (None, Err(VarError::NotPresent)) => return Ok(None),
+        (None, Err(VarError::NotUnicode(_))) => (KEY_VARIABLE.to_owned(), String::new()),
     };
     let key = key.trim().to_owned();
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {

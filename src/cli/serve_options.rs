@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::serve::Settings;
+
 /// Options of `serve`.
 #[derive(Args, Debug)]
 pub struct ServeOptions {
@@ -50,33 +52,33 @@ pub enum Template {
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
     /// Most distinct texts that wait or are computed
-    #[arg(long, value_name = "N", default_value_t = 16_384)]
+    #[arg(long, value_name = "N", default_value_t = Settings::default().queue_items)]
     pub queue_items: usize,
     /// Most tokens of those texts
-    #[arg(long, value_name = "N", default_value_t = 8_388_608)]
+    #[arg(long, value_name = "N", default_value_t = Settings::default().queue_tokens)]
     pub queue_tokens: usize,
     /// Most bytes of requests held at once
-    #[arg(long, value_name = "BYTES", default_value_t = 134_217_728)]
+    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().queue_bytes)]
     pub queue_bytes: usize,
     /// Most items of one request
-    #[arg(long, value_name = "N", default_value_t = 16_384)]
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_items)]
     pub max_items: usize,
     /// Most bytes of one request's body
-    #[arg(long, value_name = "BYTES", default_value_t = 33_554_432)]
+    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().max_body)]
     pub max_body: usize,
-    /// Most open connections; others wait
-    #[arg(long, value_name = "N", default_value_t = 4096)]
-    pub max_connections: usize,
+    /// Most open connections; others wait. By default 4096, or what the system's limit on open files allows
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<usize>,
     /// Seconds after which a request is answered with 504
-    #[arg(long, value_name = "SECONDS", default_value_t = 170.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().deadline.as_secs_f64(), allow_negative_numbers = true)]
     pub deadline: f64,
     /// Seconds that requests have after the server was told to stop
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().drain.as_secs_f64(), allow_negative_numbers = true)]
     pub drain: f64,
     /// Texts whose features are kept, for retries and for several rewards of one batch; 0 keeps none
-    #[arg(long, value_name = "N", default_value_t = 16_384)]
+    #[arg(long, value_name = "N", default_value_t = Settings::default().recent_texts)]
     pub recent_texts: usize,
-    /// Tokens that a worker takes at once
-    #[arg(long, value_name = "N", default_value_t = 512)]
+    /// Tokens of waiting texts that a worker takes at once; each text is read by itself
+    #[arg(long, value_name = "N", default_value_t = Settings::default().batch_tokens)]
     pub batch_tokens: usize,
 }

@@ -6,7 +6,6 @@
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 use lru::LruCache;
 use tokio::sync::oneshot;
@@ -25,7 +24,6 @@ type Answer = Result<Arc<Row>, Failure>;
 /// The queue with its workers.
 pub(super) struct Batcher {
     shared: Arc<Shared>,
-    workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -63,10 +61,12 @@ impl Batcher {
         let start = |number: usize| {
             let shared = Arc::clone(&shared);
             let builder = std::thread::Builder::new().name(format!("reader-{number}"));
-            builder.spawn(move || shared.work()).map_err(|error| Error::Io(vec![Fault::new("--threads", error)]))
+            let started = builder.spawn(move || shared.work()).map(drop);
+            started.map_err(|error| Error::Io(vec![Fault::new("--threads", error)]))
         };
-        let workers = (0..shared.workers).map(start).collect::<Result<Vec<_>>>()?;
-        Ok(Self { shared, workers: Mutex::new(workers) })
+        // Workers end by themselves when the queue is closed; the process does not wait for a text that nobody wants.
+        (0..shared.workers).try_for_each(start)?;
+        Ok(Self { shared })
     }
 
     /// Asks for the features of texts.
@@ -87,8 +87,9 @@ impl Batcher {
                 parts.push(Part::Gone);
             }
         }
-        shared.metrics.texts(TextSource::Recent, parts.len() - places.len());
+        let recent = parts.len() - places.len();
         if wanted.is_empty() {
+            shared.metrics.texts(TextSource::Recent, recent);
             return Ok(Pending { parts, shared: Arc::clone(shared) });
         }
         let (tickets, repeated) = {
@@ -97,6 +98,7 @@ impl Batcher {
             shared.show_queue(&queue);
             admitted.map_err(Shared::refused)?
         };
+        shared.metrics.texts(TextSource::Recent, recent);
         shared.metrics.texts(TextSource::Shared, repeated);
         if tickets.len() == 1 {
             shared.changed.notify_one();
@@ -109,15 +111,16 @@ impl Batcher {
         Ok(Pending { parts, shared: Arc::clone(shared) })
     }
 
-    /// Lets nothing in any more and waits until the workers have read what is there.
-    pub(super) fn stop(&self) {
+    /// Lets nothing in any more; the workers end when they have read what is there.
+    pub(super) fn close(&self) {
         self.shared.queue().close();
         self.shared.changed.notify_all();
-        let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
-        for worker in workers {
-            // A worker catches what panics in it; there is nothing left to report.
-            let _ = worker.join();
-        }
+    }
+}
+
+impl Drop for Batcher {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -171,6 +174,10 @@ impl Shared {
 
     /// Reads one text and answers everyone who waits for it.
     fn read(&self, text: &PreparedText) {
+        if self.queue().drop_unwanted(&text.key) {
+            self.metrics.texts(TextSource::Cancelled, 1);
+            return;
+        }
         let answer = match catch_unwind(AssertUnwindSafe(|| self.engine.embed(text))) {
             Ok(Ok(row)) => Ok(Arc::new(row)),
             Ok(Err(error)) => Err(Failure::of(&error)),

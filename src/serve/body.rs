@@ -1,6 +1,7 @@
 //! A request's body: read within its limits, holding no more memory than the server has room for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -9,6 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::failure::Failure;
 use super::settings::Settings;
+
+/// How long a body that is too long is read on before its client is told.
+const DISCARD: Duration = Duration::from_secs(2);
 
 /// A body and the room it takes; the room is free again when this is dropped.
 pub(super) struct HeldBody {
@@ -33,10 +37,18 @@ impl Room {
     }
 }
 
+/// Reads on without keeping anything, for a while: a client that is still writing when the connection is closed never
+/// sees why.
+async fn discard(mut body: Body) {
+    let rest = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
+    // A client that sends for longer than that is not waited for.
+    let _ = tokio::time::timeout(DISCARD, rest).await;
+}
+
 /// Reads a body to its end.
 ///
 /// # Errors
-/// 413 for more than [`Settings::max_body`] bytes, before they are read where their number is told; 408 for a body that
+/// 413 for more than [`Settings::max_body`] bytes; 408 for a body that
 /// takes longer than [`Settings::body_timeout`]; 503 when there is no room; 400 for one that breaks off.
 pub(super) async fn read(
     settings: &Settings,
@@ -44,23 +56,23 @@ pub(super) async fn read(
     body: Body,
     told: Option<usize>,
 ) -> Result<HeldBody, Failure> {
+    let most = settings.max_body.min(settings.queue_bytes);
     let too_long = || {
-        let message = format!("the body is longer than {} bytes", settings.max_body);
-        Failure::too_large(message).hint("send fewer items at once, or raise --max-body")
+        let message = format!("the body is longer than {most} bytes");
+        Failure::too_large(message).hint("send fewer items at once, or raise --max-body and --queue-bytes")
     };
-    if told.is_some_and(|told| told > settings.max_body) {
-        return Err(too_long());
-    }
-    if told.unwrap_or(0).min(settings.max_body) > settings.queue_bytes {
-        return Err(Failure::too_large(format!("the server has room for {} bytes", settings.queue_bytes)));
-    }
     let whole = async {
         let mut held = HeldBody { bytes: Vec::new(), room: Room(None) };
         let mut body = body;
+        if told.is_some_and(|told| told > most) {
+            discard(body).await;
+            return Err(too_long());
+        }
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Failure::malformed(format!("the body broke off: {error}")))?;
             let Ok(data) = frame.into_data() else { continue };
-            if held.bytes.len() + data.len() > settings.max_body {
+            if held.bytes.len() + data.len() > most {
+                discard(body).await;
                 return Err(too_long());
             }
             held.room.grow(room, data.len())?;

@@ -98,44 +98,54 @@ impl Server {
 
     /// Serves until `stop` says something; what it says next ends the server at once.
     pub async fn run(self, mut stop: mpsc::Receiver<()>) -> Drained {
-        let graceful = GracefulShutdown::new();
-        let router = http::router(&self.service);
-        self.accept_until(&graceful, &router, async {
+        let Self { listener, service, room } = self;
+        let accept =
+            Accept { service: &service, room, graceful: GracefulShutdown::new(), router: http::router(&service) };
+        let told = async {
             stop.recv().await;
-        })
-        .await;
-        self.service.draining.store(true, Ordering::SeqCst);
-        self.accept_until(&graceful, &router, tokio::time::sleep(GRACE)).await;
-        self.accept_until(&graceful, &router, async {}).await;
-        let Self { listener, service, .. } = self;
-        drop(listener);
-        tokio::time::sleep(SETTLE).await;
-        let left = service.settings.drain.saturating_sub(GRACE + SETTLE);
-        let ended = tokio::time::timeout(left, graceful.shutdown());
+        };
+        accept.until(&listener, told).await;
+        service.draining.store(true, Ordering::SeqCst);
+        let ended = async {
+            accept.until(&listener, tokio::time::sleep(GRACE)).await;
+            accept.until(&listener, async {}).await;
+            drop(listener);
+            tokio::time::sleep(SETTLE).await;
+            let left = service.settings.drain.saturating_sub(GRACE + SETTLE);
+            tokio::time::timeout(left, accept.graceful.shutdown()).await.is_ok()
+        };
         let in_time = tokio::select! {
-            ended = ended => ended.is_ok(),
+            in_time = ended => in_time,
             _ = stop.recv() => false,
         };
-        if in_time {
-            service.batcher.stop();
-        }
+        service.batcher.close();
         let (accepted, answered) = (&service.accepted, &service.answered);
         Drained { accepted: accepted.load(Ordering::SeqCst), answered: answered.load(Ordering::SeqCst), in_time }
     }
+}
 
+/// What is done with connections.
+struct Accept<'a> {
+    service: &'a Arc<Service>,
+    room: Arc<Semaphore>,
+    graceful: GracefulShutdown,
+    router: Router,
+}
+
+impl Accept<'_> {
     /// Accepts connections until `end` is there, and at the end all that have come by then.
-    async fn accept_until(&self, graceful: &GracefulShutdown, router: &Router, end: impl Future<Output = ()>) {
+    async fn until(&self, listener: &TcpListener, end: impl Future<Output = ()>) {
         tokio::pin!(end);
         loop {
             let next = async {
                 // No connection is accepted that could not be served: it waits in the system's queue.
                 let permit = Arc::clone(&self.room).acquire_owned().await.ok()?;
-                Some((self.listener.accept().await, permit))
+                Some((listener.accept().await, permit))
             };
             tokio::select! {
                 biased;
                 accepted = next => match accepted {
-                    Some((Ok((stream, _)), permit)) => self.serve(graceful, router, stream, permit),
+                    Some((Ok((stream, _)), permit)) => self.serve(stream, permit),
                     Some((Err(_), _)) => tokio::time::sleep(ACCEPT_PAUSE).await,
                     None => return,
                 },
@@ -144,14 +154,14 @@ impl Server {
         }
     }
 
-    fn serve(&self, graceful: &GracefulShutdown, router: &Router, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    fn serve(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
         let settings = &self.service.settings;
         // Answers are small and complete: waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         let phase = Phase::default();
-        let Settings { head_timeout: head, rest_timeout: rest, body_timeout: write, .. } = *settings;
+        let Settings { head_timeout: head, rest_timeout: rest, deadline: write, .. } = *settings;
         let timed = Timed::new(stream, phase.clone(), Clocks { head, rest, write });
-        let router = TowerToHyperService::new(router.clone());
+        let router = TowerToHyperService::new(self.router.clone());
         let answer = service_fn(move |request: Request<Incoming>| {
             phase.busy();
             let (answer, phase) = (router.call(request), phase.clone());
@@ -162,7 +172,7 @@ impl Server {
             }
         });
         let connection = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(timed), answer);
-        let watched = graceful.watch(connection);
+        let watched = self.graceful.watch(connection);
         tokio::spawn(async move {
             // A connection that ends badly has no one left to tell.
             let _ = watched.await;

@@ -27,17 +27,17 @@ pub(super) enum Style {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     /// The HTTP status.
-    pub status: StatusCode,
+    pub(super) status: StatusCode,
     /// A short word for machines.
-    pub code: &'static str,
+    pub(super) code: &'static str,
     /// What was found, for people.
-    pub message: String,
+    pub(super) message: String,
     /// Which item of the request it is about.
-    pub item: Option<usize>,
+    pub(super) item: Option<usize>,
     /// Which field of the body.
-    pub field: Option<String>,
+    pub(super) field: Option<String>,
     /// What to do.
-    pub hint: Option<String>,
+    pub(super) hint: Option<String>,
     /// The dialect it is told in, where that is not its route's.
     pub(super) style: Option<Style>,
 }
@@ -61,6 +61,11 @@ impl Failure {
     pub(super) fn busy(message: impl Into<String>) -> Self {
         let hint = format!("send the request again after {RETRY_AFTER} s");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).hint(hint)
+    }
+
+    /// A list without anything in it.
+    pub(super) fn empty(field: &str, accepted: &str) -> Self {
+        Self { code: "empty", ..Self::malformed(format!("an empty list; accepted: {accepted}")).at(field) }
     }
 
     /// More than one request may ask for.
@@ -91,6 +96,16 @@ impl Failure {
     #[must_use]
     pub(super) fn of_item(mut self, item: usize) -> Self {
         self.item = Some(item);
+        self
+    }
+
+    /// Renames the beginning of the field to what the client calls it.
+    #[must_use]
+    pub(super) fn within(mut self, own: &str, theirs: &str) -> Self {
+        self.field = self.field.map(|field| match field.strip_prefix(own) {
+            Some(rest) => format!("{theirs}{rest}"),
+            None => field,
+        });
         self
     }
 
@@ -148,6 +163,7 @@ impl Failure {
                 let kind = match self.status {
                     StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => "Overloaded",
                     StatusCode::INTERNAL_SERVER_ERROR => "Backend",
+                    _ if self.code == "empty" => "Empty",
                     _ => "Validation",
                 };
                 json!({ "error": self.sentence(), "error_type": kind })
@@ -185,6 +201,7 @@ impl Failure {
 /// `items[5].messages[1]` of `items[5], field "messages[1]"`.
 fn field_path(place: &str) -> String {
     match place.split_once(", field \"") {
+        Some(("", field)) => field.trim_end_matches('"').to_owned(),
         Some((item, field)) => format!("{item}.{}", field.trim_end_matches('"')),
         None => place.to_owned(),
     }

@@ -13,7 +13,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::Value;
 
-use super::body::{self, HeldBody};
+use super::body;
 use super::dialects::{ROUTES, Route, style_of, triton};
 use super::failure::{Failure, RETRY_AFTER, Style};
 use super::request::Reply;
@@ -120,12 +120,9 @@ async fn scored(service: &Arc<Service>, route: &Route, request: Request, id: &st
     let (head, body) = request.into_parts();
     let told = head.headers.get(header::CONTENT_LENGTH).and_then(|told| told.to_str().ok()?.parse().ok());
     let held = body::read(&service.settings, &service.bytes, body, told).await;
-    let HeldBody { bytes, room } = held.inspect_err(|failure| service.metrics.rejected(failure.code))?;
+    let body = held.inspect_err(|failure| service.metrics.rejected(failure.code))?;
     let query = head.uri.query().unwrap_or_default().to_owned();
-    let arrival = Arrival { body: bytes, headers: head.headers, query, started, id: id.to_owned() };
-    let reply = service.answer(route.parse, arrival).await;
-    drop(room);
-    reply
+    service.answer(route.parse, Arrival { body, headers: head.headers, query, started, id: id.to_owned() }).await
 }
 
 async fn ready(State(service): State<Arc<Service>>) -> Response {

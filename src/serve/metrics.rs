@@ -12,8 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::drift::{Drift, THRESHOLD};
-use crate::conversation::policy_text::Format;
-use crate::ensemble::Score;
+use super::request::Scored;
 use crate::features::Row;
 
 /// One label with its value.
@@ -25,7 +24,8 @@ const TEXTS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 const TOKENS: [f64; 8] = [32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16_384.0];
 const SCORES: [f64; 13] = [-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0];
 
-/// Texts whose features lie as far out as fewer than this share of the calibration texts are counted as far.
+/// Texts are counted as far when no more than this share of the calibration texts lie as far out; with fewer than 100
+/// of those, when none does.
 const FAR: f64 = 0.01;
 
 /// Where the features of a text came from.
@@ -76,11 +76,14 @@ pub(super) struct Metrics {
     cut_texts: Counter,
     far_texts: Counter,
     incomplete_texts: Counter,
+    empty_answers: Counter,
+    lost_prompts: Counter,
     formats: Family<Label, Counter>,
     scores: Family<Label, Histogram>,
     combined: Histogram,
     drift: Family<Label, Gauge<f64, AtomicU64>>,
     alarm: Family<Label, Gauge>,
+    far: f64,
     names: Vec<String>,
     drifts: Mutex<Vec<Drift>>,
 }
@@ -98,7 +101,8 @@ fn label(name: &'static str, value: &str) -> Label {
 }
 
 impl Metrics {
-    pub(super) fn new(references: &[Reference]) -> Self {
+    /// Counters for objectives with these references; `compared` calibration texts say how far out a text lies.
+    pub(super) fn new(references: &[Reference], compared: usize) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("ensemble"),
             requests: Family::default(),
@@ -114,11 +118,15 @@ impl Metrics {
             cut_texts: Counter::default(),
             far_texts: Counter::default(),
             incomplete_texts: Counter::default(),
+            empty_answers: Counter::default(),
+            lost_prompts: Counter::default(),
             formats: Family::default(),
             scores: Family::new_with_constructor(scores as fn() -> Histogram),
             combined: scores(),
             drift: Family::default(),
             alarm: Family::default(),
+            // No share is smaller than that of one text in all.
+            far: FAR.max(1.0 / (compared as f64 + 1.0)),
             names: references.iter().map(|reference| reference.name.clone()).collect(),
             drifts: Mutex::new(references.iter().map(|of| Drift::new(of.mean, of.deviation)).collect()),
         };
@@ -149,9 +157,13 @@ impl Metrics {
         threshold.set(THRESHOLD);
         let registry = &mut self.registry;
         registry.register("cut_texts", "Texts that were too long and were cut", self.cut_texts.clone());
-        registry.register("far_texts", "Texts farther out than 99% of the calibration texts", self.far_texts.clone());
+        let help = "Texts as far out as no more than 1% of the calibration texts";
+        registry.register("far_texts", help, self.far_texts.clone());
         let help = "Raw texts that do not end with their template's closing token";
         registry.register("incomplete_texts", help, self.incomplete_texts.clone());
+        registry.register("empty_answers", "Answers without visible text", self.empty_answers.clone());
+        let help = "Raw texts that do not begin with the prompt that was told";
+        registry.register("lost_prompts", help, self.lost_prompts.clone());
         registry.register("formats", "Raw texts by the chat template they were written with", self.formats.clone());
         registry.register("score", "Normalized scores", self.scores.clone());
         registry.register("combined", "Combined scores", self.combined.clone());
@@ -209,21 +221,24 @@ impl Metrics {
         self.tokens.inc_by(u64::from(row.tokens));
     }
 
-    /// How a raw text was read.
-    pub(super) fn format(&self, format: Format, complete: Option<bool>) {
-        self.formats.get_or_create(&label("format", format.word())).inc();
-        if complete == Some(false) {
-            self.incomplete_texts.inc();
-        }
-    }
-
     /// A score goes out.
-    pub(super) fn scored(&self, score: &Score) {
+    pub(super) fn scored(&self, Scored { score, reading, .. }: &Scored) {
+        if let Some(template) = reading.template {
+            self.formats.get_or_create(&label("format", template.word())).inc();
+        }
+        let flags = [
+            (&self.incomplete_texts, reading.complete == Some(false)),
+            (&self.empty_answers, reading.empty),
+            (&self.lost_prompts, !reading.prompt_found),
+        ];
+        for (counter, _) in flags.into_iter().filter(|(_, flag)| *flag) {
+            counter.inc();
+        }
         self.combined.observe(score.combined);
         if score.cut > 0 {
             self.cut_texts.inc();
         }
-        if score.novelty.is_some_and(|novelty| novelty.p_value < FAR) {
+        if score.novelty.is_some_and(|novelty| novelty.p_value <= self.far) {
             self.far_texts.inc();
         }
         let mut drifts = self.drifts.lock().unwrap_or_else(PoisonError::into_inner);

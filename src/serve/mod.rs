@@ -22,6 +22,7 @@ mod guard;
 mod http;
 mod metrics;
 mod queue;
+mod reading;
 mod request;
 mod service;
 mod settings;

@@ -148,6 +148,15 @@ impl<W> Queue<W> {
         entry.waiters.into_iter().map(|waiter| waiter.channel).collect()
     }
 
+    /// Forgets a text that a worker has taken and nobody waits for any more; whether that was so.
+    pub(super) fn drop_unwanted(&mut self, key: &Digest) -> bool {
+        let unwanted = self.entries.get(key).is_some_and(|entry| entry.waiters.is_empty());
+        if unwanted {
+            self.finish(key);
+        }
+        unwanted
+    }
+
     /// Someone gave up; true when the text is not wanted by anyone else and had not been started on, so that it will
     /// never be computed.
     pub(super) fn withdraw(&mut self, ticket: Ticket) -> bool {

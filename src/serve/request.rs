@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::group::Group;
 use crate::config::Rule;
 use crate::conversation::Item;
+use crate::conversation::policy_text::Format;
 use crate::ensemble::Score;
 
 /// A request's body with what a dialect may look at.
@@ -77,17 +78,25 @@ impl Ask {
 pub(super) struct Reading {
     /// `messages`, the chat template that was found, or `raw`.
     pub(super) format: &'static str,
+    /// The chat template, where one was looked for.
+    pub(super) template: Option<Format>,
     /// Whether the policy ended its turn; `None` where that cannot be seen.
     pub(super) complete: Option<bool>,
     /// Turns of other roles inside the answer.
     pub(super) turns_in_response: usize,
+    /// BOS tokens at the beginning; the backbone is shown one.
+    pub(super) bos: usize,
+    /// Whether the text begins with the prompt that was told, if one was.
+    pub(super) prompt_found: bool,
+    /// Whether the answer has no visible text.
+    pub(super) empty: bool,
 }
 
 impl Reading {
-    /// Of a text whose roles were given.
-    pub(super) const MESSAGES: Self = Self { format: "messages", complete: None, turns_in_response: 0 };
-    /// Of a text that is scored as it stands.
-    pub(super) const RAW: Self = Self { format: "raw", complete: None, turns_in_response: 0 };
+    /// Of a text in which no template was looked for.
+    pub(super) fn of(format: &'static str) -> Self {
+        Self { format, template: None, complete: None, turns_in_response: 0, bos: 0, prompt_found: true, empty: false }
+    }
 }
 
 /// One text with its score.
@@ -111,7 +120,7 @@ pub(super) struct Answers<'a> {
     /// The objectives' names.
     pub(super) names: &'a [String],
     /// In the order of the request's items.
-    pub(super) scored: Vec<Scored>,
+    pub(super) scored: &'a [Scored],
     pub(super) group: Option<Group>,
 }
 
@@ -132,10 +141,13 @@ pub(super) enum Reply {
     },
 }
 
+/// Writes a reply.
+pub(super) type WriteReply = Box<dyn FnOnce(&Answers<'_>) -> Reply + Send>;
+
 /// A request that was read, and how its reply is written.
 pub(super) struct Call {
     pub(super) ask: Ask,
-    pub(super) reply: Box<dyn FnOnce(&Answers<'_>) -> Reply + Send>,
+    pub(super) reply: WriteReply,
 }
 
 impl Call {

@@ -1,5 +1,6 @@
 //! The one path every dialect's request takes: read, admit, wait, score, reply.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,15 +9,16 @@ use axum::http::{HeaderMap, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::batcher::Batcher;
+use super::body::{HeldBody, Room};
 use super::engine::Engine;
 use super::failure::Failure;
 use super::group::{Group, MOST_ANSWERS};
 use super::metrics::{Metrics, Reference};
-use super::request::{Answers, Ask, Asked, Call, Content, Incoming, Parse, Reading, Reply, Scored};
+use super::reading::{self, Material};
+use super::request::{Answers, Ask, Call, Incoming, Parse, Reading, Reply, Scored, WriteReply};
 use super::settings::Settings;
 use crate::combine::{Combination, Combiner};
 use crate::config::Rule;
-use crate::conversation::{Item, policy_text};
 use crate::error::Result;
 use crate::features::{PreparedText, Row};
 use crate::registry::Manifest;
@@ -49,9 +51,12 @@ pub(super) struct Service {
     started: u64,
 }
 
-/// What came with a request beside its body.
+/// Items that are read or scored before others have their turn; no group has more.
+const PART: usize = MOST_ANSWERS;
+
+/// A request as it came.
 pub(super) struct Arrival {
-    pub(super) body: Vec<u8>,
+    pub(super) body: HeldBody,
     pub(super) headers: HeaderMap,
     pub(super) query: String,
     pub(super) started: Instant,
@@ -70,7 +75,8 @@ impl Service {
                 deviation: entry.reference.deviation,
             })
             .collect();
-        let metrics = Arc::new(Metrics::new(&references));
+        let compared = identity.manifest.training.as_ref().map_or(0, |training| training.compared_with);
+        let metrics = Arc::new(Metrics::new(&references, compared));
         let batcher = Batcher::start(Arc::clone(&engine), &settings, Arc::clone(&metrics), workers)?;
         let bytes = Arc::new(Semaphore::new(settings.queue_bytes.min(Semaphore::MAX_PERMITS)));
         Ok(Self {
@@ -129,40 +135,61 @@ impl Service {
 
     async fn answer_in_time(self: &Arc<Self>, parse: Parse, arrival: Arrival) -> Result<Reply, Failure> {
         let id = arrival.id.clone();
-        let service = Arc::clone(self);
-        let Read { call, texts, readings } = blocking(move || service.read(parse, &arrival)).await?;
+        let (taken, reply) = self.blocking(move |service| service.take(parse, arrival)).await?;
+        let taken = Arc::new(taken);
+        let (mut texts, mut readings) = (Vec::new(), Vec::new());
+        for part in parts(taken.ask.items.len()) {
+            let taken = Arc::clone(&taken);
+            let prepared = self.blocking(move |service| service.prepare(&taken, part)).await?;
+            for (text, reading) in prepared {
+                texts.push(text);
+                readings.push(reading);
+            }
+        }
         let pending = self.batcher.submit(texts).inspect_err(|failure| self.metrics.rejected(failure.code))?;
-        let rows = pending.rows().await?;
-        let service = Arc::clone(self);
-        blocking(move || service.reply(call, &readings, &rows, &id)).await
+        let rows = Arc::new(pending.rows().await?);
+        let (mut scored, readings) = (Vec::new(), Arc::new(readings));
+        for part in parts(rows.len()) {
+            let (taken, readings, rows) = (Arc::clone(&taken), Arc::clone(&readings), Arc::clone(&rows));
+            scored.extend(self.blocking(move |service| service.score(&taken, &readings, &rows, part)).await?);
+        }
+        let (reply, scored) =
+            self.blocking(move |service| Ok(service.reply(&taken, reply, &rows, scored, &id))).await?;
+        // Counted only when the request has an answer, so that a retry does not count twice.
+        scored.iter().for_each(|scored| self.metrics.scored(scored));
+        Ok(reply)
     }
 
-    /// From a body to tokens.
-    fn read(&self, parse: Parse, arrival: &Arrival) -> Result<Read, Failure> {
+    /// Runs work that would hold up other requests on a thread of its own. A panic there is this request's alone. Long
+    /// work comes in parts, between which others have their turn and whoever hung up is noticed.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let service = Arc::clone(self);
+        tokio::task::spawn_blocking(move || work(&service))
+            .await
+            .unwrap_or_else(|_| Err(Failure::bug("the request failed in a way that is a mistake of this program")))
+    }
+
+    /// From a body to a checked request.
+    fn take(&self, parse: Parse, arrival: Arrival) -> Result<(Taken, WriteReply), Failure> {
         let incoming = Incoming {
-            body: &arrival.body,
+            body: &arrival.body.bytes,
             headers: &arrival.headers,
             query: &arrival.query,
             names: self.names(),
             max_items: self.settings.max_items,
         };
-        let call = parse(&incoming)?;
-        self.check(&call.ask)?;
-        let (mut texts, mut readings) = (Vec::new(), Vec::new());
-        for (index, asked) in call.ask.items.iter().enumerate() {
-            let (text, reading) = self.prepare(asked).map_err(|failure| failure.of_item(index))?;
-            texts.push(text);
-            readings.push(reading);
-        }
-        Ok(Read { call, texts, readings })
+        let Call { ask, reply } = parse(&incoming)?;
+        self.check(&ask)?;
+        let combiner = self.combiner(&ask)?;
+        // The body's room is held until the texts that were read from it are gone.
+        Ok((Taken { ask, combiner, _room: arrival.body.room }, reply))
     }
 
     /// What can be refused before a text is looked at.
     fn check(&self, ask: &Ask) -> Result<(), Failure> {
-        if ask.items.len() > self.settings.max_items {
-            let message = format!("{} items; at most {} go into one request", ask.items.len(), self.settings.max_items);
-            return Err(Failure::too_large(message).hint("send several requests, or raise --max-items"));
-        }
         if ask.group && ask.items.len() > MOST_ANSWERS {
             let message = format!("a group of {} answers; at most {MOST_ANSWERS} are compared", ask.items.len());
             return Err(Failure::too_large(message).at("group"));
@@ -173,11 +200,11 @@ impl Service {
                 let failure = Failure::new(StatusCode::CONFLICT, "digest", message).at("expect_digest");
                 Err(failure.hint("the scores are from other heads than the run began with: restore the registry"))
             }
-            _ => self.combiner(ask).map(|_| ()),
+            _ => Ok(()),
         }
     }
 
-    /// The rule and weights of a request.
+    /// The rule and weights of a request that has its own.
     fn combiner(&self, ask: &Ask) -> Result<Option<Combiner>, Failure> {
         if ask.weights.is_empty() && ask.rule.is_none() && ask.uncertainty_penalty.is_none() {
             return Ok(None);
@@ -190,75 +217,83 @@ impl Service {
         combiner.reweighted(&ask.weights).map(Some).map_err(|error| Failure::of(&error).at("weights"))
     }
 
-    /// Reads one text's roles and tokenizes it.
-    fn prepare(&self, asked: &Asked) -> Result<(PreparedText, Reading), Failure> {
-        let reads = self.settings.read_templates;
-        let (text, reading) = match &asked.content {
-            Content::Item(item) => (self.engine.prepare(item), Reading::MESSAGES),
-            Content::PolicyText { text, .. } if !reads => (self.engine.prepare_verbatim(text), Reading::RAW),
-            Content::PolicyPrompt { prompt, response } if !reads => {
-                (self.engine.prepare_verbatim(&format!("{prompt}{response}")), Reading::RAW)
-            }
-            Content::PolicyText { text, prompt } => {
-                let read = policy_text::read(text, prompt.as_deref());
-                if read.item.prompt.is_empty() && read.item.response.trim().is_empty() {
-                    return Err(Failure::invalid("", "a text with neither a prompt nor a response"));
+    /// Reads and tokenizes some of a request's texts. The answers of a group are few enough to come in one part.
+    fn prepare(&self, taken: &Taken, part: Range<usize>) -> Result<Vec<(PreparedText, Reading)>, Failure> {
+        let (mut prepared, mut prompt) = (Vec::with_capacity(part.len()), None);
+        for index in part {
+            let (material, reading) = reading::read(&taken.ask.items[index], self.settings.read_templates)
+                .map_err(|failure| failure.of_item(index))?;
+            let text = match &material {
+                Material::Item(item) => self.engine.prepare(item),
+                Material::Verbatim(text) => self.engine.prepare_verbatim(text),
+            };
+            prepared.push((text.map_err(|error| Failure::of(&error).of_item(index))?, reading));
+            if let (true, Material::Item(item)) = (taken.ask.group, material) {
+                if *prompt.get_or_insert_with(|| item.prompt.clone()) != item.prompt {
+                    let message = "another prompt than the first item's; a group is answers to one prompt";
+                    return Err(Failure::invalid("group", message).of_item(index));
                 }
-                self.metrics.format(read.format, read.complete);
-                let (format, turns_in_response) = (read.format.word(), read.turns_in_response);
-                (self.engine.prepare(&read.item), Reading { format, complete: read.complete, turns_in_response })
             }
-            Content::PolicyPrompt { prompt, response } => {
-                let (prompt, format) = policy_text::read_prompt(prompt);
-                self.metrics.format(format, None);
-                let item = Item { prompt, response: response.clone() };
-                (self.engine.prepare(&item), Reading { format: format.word(), ..Reading::MESSAGES })
-            }
-        };
-        text.map(|text| (text, reading)).map_err(|error| Failure::of(&error))
+        }
+        Ok(prepared)
     }
 
-    /// From features to the reply.
-    fn reply(&self, call: Call, readings: &[Reading], rows: &[Arc<Row>], id: &str) -> Result<Reply, Failure> {
-        let own = self.combiner(&call.ask)?;
-        let combiner = own.as_ref().unwrap_or_else(|| self.engine.combiner());
-        let mut scored = Vec::with_capacity(rows.len());
-        for (index, ((row, asked), reading)) in rows.iter().zip(&call.ask.items).zip(readings).enumerate() {
-            let score = self.engine.score(row, asked.domain.as_deref(), combiner);
+    /// Scores some of a request's texts.
+    fn score(
+        &self,
+        taken: &Taken,
+        readings: &[Reading],
+        rows: &[Arc<Row>],
+        part: Range<usize>,
+    ) -> Result<Vec<Scored>, Failure> {
+        let combiner = taken.combiner.as_ref().unwrap_or_else(|| self.engine.combiner());
+        let score = |index: usize| {
+            let domain = taken.ask.items[index].domain.clone();
+            let score = self.engine.score(&rows[index], domain.as_deref(), combiner);
             let score = score.map_err(|error| Failure::of(&error).of_item(index))?;
-            scored.push(Scored { score, reading: *reading, domain: asked.domain.clone() });
-        }
-        let group = call.ask.group.then(|| {
+            Ok(Scored { score, reading: readings[index], domain })
+        };
+        part.map(score).collect()
+    }
+
+    /// Writes the reply; the scores come back to be counted.
+    fn reply(
+        &self,
+        taken: &Taken,
+        reply: WriteReply,
+        rows: &[Arc<Row>],
+        scored: Vec<Scored>,
+        id: &str,
+    ) -> (Reply, Vec<Scored>) {
+        let group = taken.ask.group.then(|| {
+            let combiner = taken.combiner.as_ref().unwrap_or_else(|| self.engine.combiner());
             let scores: Vec<_> = scored.iter().map(|scored| scored.score.clone()).collect();
             Group::of(&scores, combiner, &|left, right| self.engine.difference(&rows[left], &rows[right]))
         });
-        // Counted only when the whole request has an answer, so that a retry does not count twice.
-        scored.iter().for_each(|scored| self.metrics.scored(&scored.score));
         let answers = Answers {
             id,
             created: seconds_since_1970(),
             digest: &self.identity.digest,
             model: &self.identity.manifest.name,
             names: self.names(),
-            scored,
+            scored: &scored,
             group,
         };
-        Ok((call.reply)(&answers))
+        (reply(&answers), scored)
     }
 }
 
-/// A request whose texts are tokenized.
-struct Read {
-    call: Call,
-    texts: Vec<PreparedText>,
-    readings: Vec<Reading>,
+/// A request that was read and checked.
+struct Taken {
+    ask: Ask,
+    /// Its own rule and weights.
+    combiner: Option<Combiner>,
+    _room: Room,
 }
 
-/// Runs work that would hold up other requests on a thread of its own. A panic there is this request's alone.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|_| Err(Failure::bug("the request failed in a way that is a mistake of this program")))
+/// The items of a request in parts.
+fn parts(count: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count).step_by(PART).map(move |start| start..(start + PART).min(count))
 }
 
 /// Another rule over the same objectives. A rule that has references of its own can only be the registry's.

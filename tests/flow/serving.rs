@@ -126,7 +126,7 @@ fn serving_raw_scores_the_text_as_it_stands() {
 
 #[test]
 fn serving_loses_no_accepted_request_when_it_is_told_to_stop() {
-    let rows = rows();
+    let (rows, mut all) = (rows(), 0);
     for trial in 0..10 {
         let server = Server::start(trained(), &[]);
         let next = AtomicUsize::new(0);
@@ -148,7 +148,7 @@ fn serving_loses_no_accepted_request_when_it_is_told_to_stop() {
                     })
                 })
                 .collect();
-            std::thread::sleep(std::time::Duration::from_millis(150 + 35 * trial));
+            std::thread::sleep(std::time::Duration::from_millis(300 + 35 * trial));
             server.signal("TERM");
             clients.into_iter().map(|client| client.join().expect("no answer was lost")).sum()
         });
@@ -156,8 +156,10 @@ fn serving_loses_no_accepted_request_when_it_is_told_to_stop() {
         let line = format!("drained: {answered} requests accepted, {answered} answered");
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains(&line), "trial {trial}: {line:?} is not in {said:?}");
-        assert!(answered >= 32, "{answered}");
+        assert!(answered >= 16, "{answered}");
+        all += answered;
     }
+    assert!(all > 200, "{all}: the servers were not under load");
 }
 
 #[test]
@@ -179,6 +181,23 @@ fn serving_is_refused_where_it_would_be_open_or_could_not_work() {
     let server = Server::start(project, &[]);
     refused(&["--port", &server.port()], 3, &["choose another --port"]);
     refused(&["--weights", "saftey=1"], 2, &["did you mean \"safety\"?"]);
+}
+
+#[test]
+fn serving_with_other_weights_or_another_reading_has_another_digest() {
+    let digest = |arguments: &[&str]| {
+        let server = Server::start(trained(), arguments);
+        let answer = server.connect().post("/v1/score", &json!({ "items": [{ "prompt": "a", "response": "b" }] }));
+        let info = server.connect().get("/info").json();
+        let safety =
+            info["ensemble"]["objectives"].as_array().expect("objectives").iter().find(|of| of["name"] == "safety");
+        (answer.json()["digest"].as_str().expect("a digest").to_owned(), safety.expect("safety")["weight"].clone())
+    };
+    let (own, weight) = digest(&[]);
+    assert_eq!(digest(&[]), (own.clone(), weight.clone()));
+    let (weighted, other) = digest(&["--weights", "safety=5"]);
+    assert!(weighted != own && other == json!(5.0) && other != weight, "{weighted} {other}");
+    assert_ne!(digest(&["--template", "raw"]).0, own);
 }
 
 #[test]

@@ -92,6 +92,8 @@ pub struct PolicyText {
     pub turns_in_response: usize,
     /// BOS tokens at the beginning.
     pub bos: usize,
+    /// Whether the text begins with the prompt that was told, if one was; otherwise its turns are a guess.
+    pub prompt_found: bool,
 }
 
 /// One turn of a templated prompt, its closing token taken off.
@@ -226,7 +228,24 @@ pub fn read(text: &str, prompt: Option<&str>) -> PolicyText {
         complete: (!template.closing.is_empty()).then_some(closed),
         turns_in_response: others,
         bos,
+        prompt_found: prompt.is_none() || end.is_some(),
     }
+}
+
+/// Reads a prompt and its answer that were sent apart; nothing in the answer is read as a turn.
+pub fn read_answer(prompt: &str, answer: &str) -> PolicyText {
+    if Format::of(tokens::without_leading(prompt).1) != Format::Plain {
+        return read(&[prompt, answer].concat(), Some(prompt));
+    }
+    let (bos, _) = tokens::without_leading(prompt);
+    let (messages, format) = read_prompt(prompt);
+    let item = Item { prompt: messages, response: without_end_tokens(answer).to_owned() };
+    PolicyText { item, format, complete: None, turns_in_response: 0, bos, prompt_found: true }
+}
+
+/// An answer without the end and padding tokens of any template at its end.
+pub fn without_end_tokens(answer: &str) -> &str {
+    tokens::without_trailing(answer, &[]).0
 }
 
 /// Reads a prompt alone. A templated one ends with a turn or with a generation header, which says nothing; an answer

@@ -2,13 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::data::parse_object;
+use crate::data::{kind, parse_answer, parse_small_object};
 use crate::error::quote;
 use crate::logistic::sigmoid;
 use crate::serve::failure::Failure;
 use crate::serve::request::{Asked, Content, Incoming, Scored};
 
 pub(super) type Object = Map<String, Value>;
+
+/// Values of all kinds that a body may hold: each takes many times the memory of its text.
+const MOST_VALUES: usize = 1 << 20;
 
 /// The body as a JSON object, no key twice.
 pub(super) fn object(incoming: &Incoming<'_>) -> Result<Object, Failure> {
@@ -17,7 +20,7 @@ pub(super) fn object(incoming: &Incoming<'_>) -> Result<Object, Failure> {
     if text.trim().is_empty() {
         return Err(Failure::malformed("the body is empty").hint("send a JSON object"));
     }
-    parse_object(text).map_err(|fault| {
+    parse_small_object(text, MOST_VALUES).map_err(|fault| {
         Failure::malformed(format!("{}: {}", fault.place, fault.found)).hint("send a JSON object, every key once")
     })
 }
@@ -30,18 +33,6 @@ pub(super) fn value<'a>(object: &'a Object, field: &str) -> Option<&'a Value> {
 /// A field that must be there.
 pub(super) fn required<'a>(object: &'a Object, field: &str, accepted: &str) -> Result<&'a Value, Failure> {
     value(object, field).ok_or_else(|| Failure::malformed(format!("missing; accepted: {accepted}")).at(field))
-}
-
-/// What a value is, in words.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 /// A value of another kind than the dialect takes.
@@ -112,7 +103,12 @@ pub(super) fn policy_texts(texts: Vec<String>) -> Vec<Asked> {
 pub(super) fn conversation(messages: &Value, field: &str) -> Result<Asked, Failure> {
     let mut row = Object::new();
     row.insert("messages".to_owned(), messages.clone());
-    let item = crate::data::parse_answer(&row, field).map_err(|error| Failure::of(&error))?;
+    answered(&row).map_err(|failure| failure.within("messages", field))
+}
+
+/// A prompt and its response, or messages.
+pub(super) fn answered(row: &Object) -> Result<Asked, Failure> {
+    let item = parse_answer(row, "").map_err(|error| Failure::of(&error))?;
     Ok(Content::Item(item).into())
 }
 

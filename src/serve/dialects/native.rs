@@ -11,7 +11,7 @@ use crate::ensemble::write_score;
 use crate::serve::failure::Failure;
 use crate::serve::request::{Answers, Ask, Asked, Call, Content, Incoming, Scored};
 
-const KEYS: [&str; 7] = ["items", "weights", "combine", "uncertainty_penalty", "group", "expect_digest", "model"];
+const KEYS: [&str; 6] = ["items", "weights", "combine", "uncertainty_penalty", "group", "expect_digest"];
 const ITEMS: &str = "a list of items, each {messages}, {prompt, response} or {text}";
 
 /// `POST /v1/score`.
@@ -74,12 +74,17 @@ fn weights(body: &Object) -> Result<BTreeMap<String, f64>, Failure> {
 
 fn rule(body: &Object) -> Result<Option<Rule>, Failure> {
     let Some(value) = fields::value(body, "combine") else { return Ok(None) };
-    let rule = serde_json::from_value(value.clone());
-    rule.map(Some).map_err(|error| {
-        Failure::malformed(error.to_string())
-            .at("combine")
-            .hint("a rule with its numbers, as {\"kind\": \"worst_case\"}")
-    })
+    let rule: Rule = serde_json::from_value(value.clone()).map_err(|error| {
+        let failure = Failure::malformed(error.to_string()).at("combine");
+        failure.hint("a rule with its numbers, as {\"kind\": \"worst_case\"}")
+    })?;
+    // serde lets unknown keys pass beside a rule without numbers.
+    let written = serde_json::to_value(&rule).unwrap_or_default();
+    if let (Some(object), Some(written)) = (value.as_object(), written.as_object()) {
+        let known: Vec<&str> = written.keys().map(String::as_str).collect();
+        fields::known_keys(object, &known, "combine")?;
+    }
+    Ok(Some(rule))
 }
 
 fn penalty(body: &Object) -> Result<Option<f64>, Failure> {
@@ -97,8 +102,14 @@ fn reply(answers: &Answers<'_>) -> Value {
         if let Some(complete) = scored.reading.complete {
             row.insert("complete".to_owned(), json!(complete));
         }
-        if scored.reading.turns_in_response > 0 {
-            row.insert("turns_in_response".to_owned(), json!(scored.reading.turns_in_response));
+        let reading = &scored.reading;
+        let marks = [("empty", reading.empty), ("prompt_lost", !reading.prompt_found)];
+        row.extend(marks.into_iter().filter(|(_, mark)| *mark).map(|(name, mark)| (name.to_owned(), json!(mark))));
+        if reading.turns_in_response > 0 {
+            row.insert("turns_in_response".to_owned(), json!(reading.turns_in_response));
+        }
+        if reading.bos > 1 {
+            row.insert("bos".to_owned(), json!(reading.bos));
         }
         Value::Object(row)
     };

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::fields::{self, Number, Object};
-use crate::data::parse_answer;
+use crate::conversation::policy_text::without_end_tokens;
 use crate::serve::failure::Failure;
 use crate::serve::request::{Answers, Ask, Asked, Call, Content, Incoming};
 
@@ -14,7 +14,7 @@ pub(super) fn llama_factory(incoming: &Incoming<'_>) -> Result<Call, Failure> {
     fields::check_count(incoming, messages.as_array().map_or(0, Vec::len), "messages")?;
     let messages = fields::texts(messages, "messages")?;
     if messages.is_empty() {
-        return Err(Failure::malformed("an empty list; accepted: at least one text").at("messages"));
+        return Err(Failure::empty("messages", "at least one text"));
     }
     let number = Number::of_model(&body, incoming.names, false);
     Ok(Call::new(Ask::of(fields::policy_texts(messages)), move |answers| {
@@ -35,7 +35,7 @@ pub(super) fn slime_scores(incoming: &Incoming<'_>) -> Result<Call, Failure> {
     let sample = sample(&fields::object(incoming)?)?;
     Ok(Call::new(Ask::of(vec![sample]), |answers| {
         let mut reply = Map::new();
-        for scored in &answers.scored {
+        for scored in answers.scored {
             let normalized = scored.score.objectives.iter().map(|objective| json!(objective.normalized));
             reply.extend(answers.names.iter().cloned().zip(normalized));
         }
@@ -57,8 +57,9 @@ fn sample(body: &Object) -> Result<Asked, Failure> {
             Ok(Content::PolicyPrompt { prompt: prompt.clone(), response: response.to_owned() }.into())
         }
         Value::Array(_) => {
-            let item = parse_answer(body, "body").map_err(|error| Failure::of(&error))?;
-            Ok(Content::Item(item).into())
+            let mut row = body.clone();
+            row.insert("response".to_owned(), json!(without_end_tokens(response)));
+            fields::answered(&row)
         }
         other => Err(fields::wrong("prompt", other, "text or messages")),
     }

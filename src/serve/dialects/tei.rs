@@ -23,7 +23,7 @@ pub(super) fn predict(incoming: &Incoming<'_>) -> Result<Call, Failure> {
             (list.iter().enumerate().map(ask).collect::<Result<Vec<_>, _>>()?, true)
         }
         Value::Array(list) if list.is_empty() => {
-            return Err(Failure::malformed(format!("an empty list; accepted: {INPUTS}")).at("inputs"));
+            return Err(Failure::empty("inputs", INPUTS));
         }
         Value::Array(list) if list.len() != 2 => {
             let found =
@@ -74,7 +74,7 @@ pub(super) fn rerank(incoming: &Incoming<'_>) -> Result<Call, Failure> {
     fields::check_count(incoming, texts.as_array().map_or(0, Vec::len), "texts")?;
     let texts = fields::texts(texts, "texts")?;
     if texts.is_empty() {
-        return Err(Failure::malformed("an empty list; accepted: at least one text").at("texts"));
+        return Err(Failure::empty("texts", "at least one text"));
     }
     let ask =
         |response: &String| Content::PolicyPrompt { prompt: prompt.to_owned(), response: response.clone() }.into();

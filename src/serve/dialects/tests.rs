@@ -36,10 +36,11 @@ fn reply_with(call: Call, combined: &[f64]) -> Reply {
         };
         let objectives = vec![objective(10.0), objective(20.0)];
         let score = Score { objectives, combined: *combined, novelty: None, tokens: 4, cut: 0 };
-        Scored { score, reading: Reading::MESSAGES, domain: None }
+        Scored { score, reading: Reading::of("messages"), domain: None }
     };
-    let scored = combined.iter().map(scored).collect();
-    let answers = Answers { id: "r1", created: 7, digest: "d", model: "own", names: &names, scored, group: None };
+    let scored: Vec<Scored> = combined.iter().map(scored).collect();
+    let answers =
+        Answers { id: "r1", created: 7, digest: "d", model: "own", names: &names, scored: &scored, group: None };
     (call.reply)(&answers)
 }
 

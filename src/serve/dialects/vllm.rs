@@ -31,26 +31,30 @@ pub(super) fn classify(incoming: &Incoming<'_>, body: &Object) -> Result<Call, F
 
 /// `POST /pooling`: the same texts to `data[].data`, a list of one number.
 pub(super) fn pooling(incoming: &Incoming<'_>) -> Result<Call, Failure> {
-    let body = fields::object(incoming)?;
-    let items = inputs(incoming, &body)?;
-    let (number, encoding) = (number(&body, incoming)?, Encoding::of(&body)?);
-    let head = Head::of(&body, "pool");
-    Ok(Call::new(Ask::of(items), move |answers| {
-        let entry = |(index, value): (usize, f64)| json!({ "index": index, "object": "pooling", "data": encoding.write(value) });
-        let data: Vec<Value> = numbers(answers, number).enumerate().map(entry).collect();
-        head.around(answers, "data", data)
-    }))
+    vectors(incoming, true, "pool", "pooling", "data")
 }
 
 /// `POST /v1/embeddings`, as verl reads it of SGLang: the number itself as an embedding of one column.
 pub(super) fn embeddings(incoming: &Incoming<'_>) -> Result<Call, Failure> {
+    vectors(incoming, false, "embd", "embedding", "embedding")
+}
+
+/// Each text's number as a vector under `field`; `squashed` says which number is told by default.
+fn vectors(
+    incoming: &Incoming<'_>,
+    squashed: bool,
+    prefix: &'static str,
+    object: &'static str,
+    field: &'static str,
+) -> Result<Call, Failure> {
     let body = fields::object(incoming)?;
     let items = inputs(incoming, &body)?;
-    let number = Number::of_model(&body, incoming.names, fields::flag(&body, &ACTIVATION, false)?);
+    let number = Number::of_model(&body, incoming.names, fields::flag(&body, &ACTIVATION, squashed)?);
     let encoding = Encoding::of(&body)?;
-    let head = Head::of(&body, "embd");
+    let head = Head::of(&body, prefix);
     Ok(Call::new(Ask::of(items), move |answers| {
-        let entry = |(index, value): (usize, f64)| json!({ "index": index, "object": "embedding", "embedding": encoding.write(value) });
+        let entry =
+            |(index, value): (usize, f64)| json!({ "index": index, "object": object, field: encoding.write(value) });
         let data: Vec<Value> = numbers(answers, number).enumerate().map(entry).collect();
         head.around(answers, "data", data)
     }))
@@ -133,7 +137,7 @@ fn inputs(incoming: &Incoming<'_>, body: &Object) -> Result<Vec<Asked>, Failure>
 /// Refuses an empty list.
 fn some<T>(list: Vec<T>, field: &str) -> Result<Vec<T>, Failure> {
     if list.is_empty() {
-        return Err(Failure::malformed("an empty list; accepted: at least one text").at(field));
+        return Err(Failure::empty(field, "at least one text"));
     }
     Ok(list)
 }

@@ -1,7 +1,7 @@
 //! A small HTTP client over plain sockets, which sends what it is told, also when it is wrong.
 
 use std::fmt::Write as _;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 

@@ -80,6 +80,9 @@ pub(super) fn combined(prompt: &str, response: &str) -> f64 {
 impl Engine for Fake {
     fn prepare(&self, item: &Item) -> Result<PreparedText> {
         let key = item.key();
+        if item.response.contains("slow to read") {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let deeds = [("stall", Deed::Stall), ("panic", Deed::Panic), ("nan", Deed::Nan), ("error", Deed::Fail)];
         for (word, deed) in deeds {
             if item.response.contains(word) {
@@ -113,10 +116,16 @@ impl Engine for Fake {
         if !raw.is_finite() {
             return Err(Error::Numeric(vec![Fault::new("score", "a score is not a finite number")]));
         }
-        let objective =
-            ObjectiveScore { raw, raw_error: Some(0.1), normalized: raw, error: Some(0.1), in_domain: false };
+        // Each objective has a scale of its own; together they are 3.
+        let objective = |scale: f64| ObjectiveScore {
+            raw: scale * raw,
+            raw_error: Some(0.1),
+            normalized: scale * raw,
+            error: Some(0.1),
+            in_domain: false,
+        };
         let novelty = Novelty { distance: 1.0, p_value: 0.5 };
-        let objectives = vec![objective; NAMES.len()];
+        let objectives = [1.0, 0.5, 1.5].map(objective).to_vec();
         let combined = combiner.combine(&objectives.iter().map(ObjectiveScore::term).collect::<Vec<Term>>());
         Ok(Score { objectives, combined, novelty: Some(novelty), tokens: row.tokens, cut: 0 })
     }
@@ -215,6 +224,14 @@ impl Running {
         let line = text.lines().find(|line| line.starts_with(beginning));
         let value = line.and_then(|line| line.rsplit(' ').next()).unwrap_or_else(|| panic!("no {beginning} in {text}"));
         value.parse().expect("a number")
+    }
+
+    /// The sum of all lines of a family; 0 when it has none yet.
+    pub(super) fn counted(&self, family: &str) -> f64 {
+        let text = super::client::get(self.address, "/metrics").text();
+        let beginning = format!("ensemble_{family}");
+        let lines = text.lines().filter(|line| line.starts_with(&beginning));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 }
 

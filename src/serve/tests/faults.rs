@@ -44,6 +44,124 @@ fn a_score_that_is_no_number_fails_its_request_alone_and_is_named() {
 }
 
 #[test]
+fn an_answer_sent_apart_from_its_prompt_is_read_as_if_sent_with_it() {
+    let running = Running::start(Settings::default(), Duration::ZERO, 1);
+    let reward = |path: &str, body: serde_json::Value| {
+        let answer = post(running.address, path, &body);
+        assert_eq!(answer.status, 200, "{body}: {}", answer.text());
+        answer.json()
+    };
+    let templated = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n";
+    let messages = serde_json::json!([{ "role": "user", "content": "Hi" }]);
+    let expected = combined("Hi", "Hello.");
+    for response in ["Hello.", "Hello.<|im_end|>", "Hello.<|im_end|>\n<|endoftext|>"] {
+        for prompt in [serde_json::json!(templated), messages.clone(), serde_json::json!("Hi")] {
+            let found = reward("/slime", serde_json::json!({ "prompt": prompt, "response": response, "label": null }));
+            assert_eq!(found.as_f64(), Some(expected), "{prompt} {response}");
+        }
+        let apart = reward("/get_reward", serde_json::json!({ "prompts": [templated], "responses": [response] }));
+        assert_eq!(apart["rewards"][0].as_f64(), Some(expected));
+        let query = serde_json::json!({ "query": [format!("{templated}{response}")], "prompts": [templated] });
+        assert_eq!(reward("/get_reward", query)["rewards"][0].as_f64(), Some(expected));
+    }
+    // A prompt that begins the answer, or opens a thought.
+    for begun in ["Sure,", "<think>\n"] {
+        let prompt = format!("{templated}{begun}");
+        let whole = serde_json::json!({ "query": [format!("{prompt} yes<|im_end|>")], "prompts": [prompt] });
+        let apart = serde_json::json!({ "prompt": prompt, "response": " yes<|im_end|>" });
+        assert_eq!(reward("/slime", apart), reward("/get_reward", whole)["rewards"][0], "{begun}");
+    }
+    for path in ["/slime", "/slime/scores"] {
+        let blank = serde_json::json!({ "prompt": " ", "response": "b" });
+        assert_eq!(post(running.address, path, &blank).status, 422);
+    }
+}
+
+#[test]
+fn what_is_odd_about_a_text_is_said_and_counted() {
+    let running = Running::start(Settings::default(), Duration::ZERO, 1);
+    let turn = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n";
+    let items = serde_json::json!({ "items": [
+        { "text": format!("<|begin_of_text|><|begin_of_text|>{turn}Yes."), "prompt": "another prompt" },
+        { "text": format!("{turn}Yes.<|im_end|>\n<|im_start|>user\nNo.<|im_end|>\n"), "prompt": turn },
+        { "prompt": "Hi", "response": " " },
+    ] });
+    let results = post(running.address, "/v1/score", &items).json()["results"].clone();
+    assert_eq!((&results[0]["bos"], &results[0]["prompt_lost"]), (&serde_json::json!(2), &serde_json::json!(true)));
+    assert_eq!(
+        (&results[0]["complete"], &results[1]["complete"]),
+        (&serde_json::json!(false), &serde_json::json!(true))
+    );
+    assert_eq!(
+        (&results[1]["turns_in_response"], &results[2]["empty"]),
+        (&serde_json::json!(1), &serde_json::json!(true))
+    );
+    for (name, count) in [("lost_prompts", 1.0), ("incomplete_texts", 1.0), ("empty_answers", 1.0)] {
+        assert_eq!(running.metric(&format!("ensemble_{name}_total")), count, "{name}");
+    }
+    assert_eq!(running.metric("ensemble_formats_total{format=\"chatml\"}"), 2.0);
+    let group = serde_json::json!({ "group": true, "items": [{ "prompt": "a", "response": "x" }, { "prompt": "b", "response": "y" }] });
+    let answer = post(running.address, "/v1/score", &group);
+    assert_eq!((answer.status, answer.json()["error"]["item"].as_u64()), (422, Some(1)));
+    let rule = serde_json::json!({ "items": [{ "prompt": "a", "response": "x" }], "combine": { "kind": "worst_case", "tua": 1 } });
+    assert_eq!(post(running.address, "/v1/score", &rule).status, 400);
+}
+
+#[test]
+fn a_large_request_leaves_others_their_turn_and_ends_when_its_client_does() {
+    let settings = Settings { deadline: Duration::from_secs(2), recent_texts: 0, ..Settings::default() };
+    let running = Running::start(settings, Duration::ZERO, 1);
+    // Every text takes a millisecond to tokenize, as a long one does.
+    let large: Vec<String> = (0..8000).map(|index| format!("slow to read {index}")).collect();
+    let large = items(&large.iter().map(String::as_str).collect::<Vec<_>>()).to_string();
+    let whole = request("POST", "/v1/score", &[("content-type", "application/json")], large.as_bytes());
+    let streams: Vec<_> = (0..3)
+        .map(|_| {
+            let mut stream = connect(running.address);
+            stream.write_all(&whole).expect("written");
+            stream
+        })
+        .collect();
+    wait_until(|| running.metric("ensemble_queue_bytes ") as usize == 3 * large.len());
+    let asked = Instant::now();
+    assert_eq!(post(running.address, "/v1/score", &items(&["small"])).status, 200);
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    drop(streams);
+    let left = Instant::now();
+    wait_until(|| running.metric("ensemble_queue_bytes ") == 0.0);
+    assert!(left.elapsed() < Duration::from_secs(1), "{:?}", left.elapsed());
+    let asked = Instant::now();
+    let answer = super::client::ask(
+        running.address,
+        "POST",
+        "/v1/score",
+        &[("content-type", "application/json")],
+        large.as_bytes(),
+    );
+    assert_eq!(answer.status, 504);
+    assert!(asked.elapsed() < Duration::from_millis(2900), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn bodies_that_would_take_much_more_than_their_length_are_refused_soon() {
+    let running = Running::start(Settings::default(), Duration::ZERO, 1);
+    let key = format!("{{\"{}\": 1}}", "k".repeat(2_000_000));
+    let values = format!("{{\"items\": [{}1]}}", "0,".repeat(1 << 20));
+    for body in [key, values] {
+        let asked = Instant::now();
+        let answer = super::client::ask(
+            running.address,
+            "POST",
+            "/v1/score",
+            &[("content-type", "application/json")],
+            body.as_bytes(),
+        );
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    }
+}
+
+#[test]
 fn the_deadline_is_kept_while_a_worker_is_held() {
     let settings = Settings { deadline: Duration::from_millis(300), ..Settings::default() };
     let running = Running::start(settings, Duration::ZERO, 1);

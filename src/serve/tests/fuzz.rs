@@ -7,9 +7,10 @@
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::fake::NAMES;
+use crate::ensemble::{ObjectiveScore, Score};
 use crate::random::Random;
 use crate::serve::dialects::{ROUTES, Route, triton};
-use crate::serve::request::{Answers, Content, Incoming};
+use crate::serve::request::{Answers, Incoming, Reading, Reply, Scored};
 
 const EXECUTIONS: usize = 20_000;
 
@@ -94,7 +95,15 @@ fn tensors() -> (Vec<u8>, usize) {
     (body, head.len())
 }
 
-/// Parses one body, reads its policy's texts, and writes the reply of a request without items. Whether it was taken.
+/// Some score of an item.
+fn scored(index: usize) -> Scored {
+    let raw = index as f64 - 1.5;
+    let objective = ObjectiveScore { raw, raw_error: None, normalized: raw, error: None, in_domain: false };
+    let score = Score { objectives: vec![objective; NAMES.len()], combined: raw, novelty: None, tokens: 1, cut: 0 };
+    Scored { score, reading: Reading::of("plain"), domain: None }
+}
+
+/// Parses one body, reads its policy's texts, and writes the reply. Whether it was taken.
 fn execute(route: &Route, body: &[u8], headers: &HeaderMap, names: &[String]) -> bool {
     let incoming = Incoming { body, headers, query: "extra_logs=true", names, max_items: 64 };
     match (route.parse)(&incoming) {
@@ -106,18 +115,13 @@ fn execute(route: &Route, body: &[u8], headers: &HeaderMap, names: &[String]) ->
         }
         Ok(call) => {
             for asked in &call.ask.items {
-                match &asked.content {
-                    Content::PolicyText { text, prompt } => {
-                        drop(crate::conversation::policy_text::read(text, prompt.as_deref()));
-                    }
-                    Content::PolicyPrompt { prompt, .. } => drop(crate::conversation::policy_text::read_prompt(prompt)),
-                    Content::Item(_) => {}
-                }
+                drop(crate::serve::reading::read(asked, true));
             }
-            let (scored, group) = (Vec::new(), None);
-            let answers = Answers { id: "id", created: 0, digest: "d", model: "m", names, scored, group };
-            if call.ask.items.is_empty() {
-                drop((call.reply)(&answers));
+            let scored: Vec<Scored> = (0..call.ask.items.len()).map(scored).collect();
+            let answers =
+                Answers { id: "id", created: 0, digest: "d", model: "m", names, scored: &scored, group: None };
+            if let Reply::Json(value) = (call.reply)(&answers) {
+                assert!(!value.is_null());
             }
             true
         }

@@ -34,7 +34,9 @@ fn one_more_than(settings: Settings, waiting: usize) -> Answer {
         .collect();
     wait_until(|| running.metric("ensemble_queue_items ") as usize == waiting);
     let more = std::thread::spawn(move || post(address, "/v1/score", &items(&["stall one more"])));
-    std::thread::sleep(Duration::from_millis(100));
+    let arrived =
+        || running.metric("ensemble_queue_items ") as usize > waiting || running.counted("rejected_total") > 0.0;
+    wait_until(arrived);
     running.fake.open_gate();
     for client in clients {
         assert_eq!(client.join().expect("an answer").status, 200);
