@@ -131,7 +131,7 @@ fn a_second_word_ends_a_server_at_once_and_a_deadline_ends_it_too() {
 #[test]
 fn a_server_says_when_scores_leave_the_reference() {
     let running = Running::start(Settings::default(), Duration::ZERO, 2);
-    let drift = |running: &Running| running.metric("ensemble_drift{objective=\"safety\"}");
+    let drift = |running: &Running| running.metric("ensemble_drift{objective=\"helpfulness\"}");
     let threshold = running.metric("ensemble_drift_threshold ");
     // The stand-in's scores are spread evenly over −1 to 1, around the reference's mean of 0.
     let texts: Vec<String> = (0..600).map(|index| format!("text {index}")).collect();
@@ -140,12 +140,12 @@ fn a_server_says_when_scores_leave_the_reference() {
         assert_eq!(post(running.address, "/v1/score", &items(&chunk)).status, 200);
     }
     assert!(drift(&running) < threshold, "{}", drift(&running));
-    assert_eq!(running.metric("ensemble_drift_alarm{objective=\"safety\"}"), 0.0);
+    assert_eq!(running.metric("ensemble_drift_alarm{objective=\"helpfulness\"}"), 0.0);
     // Of those with high scores only: the mean is 0.5, which is one deviation of the reference.
     let high: Vec<&str> = texts.iter().map(String::as_str).filter(|text| combined("Hi", text) > 0.0).collect();
     for _ in 0..2 {
         high.chunks(50).for_each(|chunk| assert_eq!(post(running.address, "/v1/score", &items(chunk)).status, 200));
     }
     assert!(drift(&running) > threshold, "{}", drift(&running));
-    assert_eq!(running.metric("ensemble_drift_alarm{objective=\"safety\"}"), 1.0);
+    assert_eq!(running.metric("ensemble_drift_alarm{objective=\"helpfulness\"}"), 1.0);
 }
