@@ -11,6 +11,7 @@ use ensemble::error::{Error, Fault, Result};
 use crate::client::{After, Connection, Reply, get, post};
 use crate::metrics::Metrics;
 use crate::setup::Setup;
+use crate::verdict::Verdict;
 
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// Lines of standard error that are kept.
@@ -79,16 +80,19 @@ impl Server {
         Ok(Metrics::parse(&self.ask(&get(self.address, "/metrics")).await?.body))
     }
 
-    /// Waits until all gauges of the queue are at 0: how long that took, or nothing if it took longer than `limit`.
-    pub(crate) async fn until_queue_is_empty(&self, limit: Duration) -> Result<Option<Duration>> {
+    /// The condition that all gauges of the queue are back at 0 within `limit`.
+    pub(crate) async fn check_queue_is_empty(&self, limit: Duration, verdict: &mut Verdict) -> Result<()> {
         let start = Instant::now();
-        while !self.metrics().await?.is_queue_empty() {
-            if start.elapsed() > limit {
-                return Ok(None);
+        loop {
+            let queue = self.metrics().await?.queue();
+            let (empty, took) = (queue == [0.0; 3], start.elapsed());
+            if empty || took > limit {
+                let text = format!("items, tokens and bytes in the queue {queue:?} after {:.2} s", took.as_secs_f64());
+                verdict.check(empty, &text);
+                return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(Some(start.elapsed()))
     }
 
     /// Asks the server to end; returns at once.

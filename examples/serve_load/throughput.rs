@@ -26,7 +26,7 @@ const LEAST_RATIO: f64 = 0.9;
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Distinct texts of a round
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, default_value_t = 500)]
     count: usize,
     /// Rounds, each with the file and the clients in turn
     #[arg(long, default_value_t = 5)]
