@@ -10,6 +10,7 @@ use ensemble::random::Random;
 use crate::crowd::{Until, crowd};
 use crate::pace::{open_loop, poisson};
 use crate::pool::{Outcome, Pool, Requests};
+use crate::process::resident_mib;
 use crate::server::Server;
 use crate::setup::Setup;
 use crate::statistics::{latencies, quantile};
@@ -153,7 +154,7 @@ impl Tally {
 async fn watch_memory(server: &Server, duration: Duration) -> Result<Vec<(f64, f64)>> {
     let (start, mut samples) = (Instant::now(), Vec::new());
     while start.elapsed() < duration {
-        samples.push((start.elapsed().as_secs_f64(), server.resident_mib()?));
+        samples.push((start.elapsed().as_secs_f64(), resident_mib(server.process())?));
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     Ok(samples)

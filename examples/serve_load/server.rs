@@ -56,13 +56,9 @@ impl Server {
         self.address
     }
 
-    /// Resident memory in MiB (VmRSS of Linux).
-    pub(crate) fn resident_mib(&self) -> Result<f64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = ensemble::files::read_text(path.as_ref(), "the memory of the server")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        kib.map(|kib| kib / 1024.0).ok_or_else(|| Error::Io(vec![Fault::new(path, "it has no VmRSS")]))
+    /// Its number among the processes of the system.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// One request on a connection of its own that must be answered.
