@@ -543,7 +543,7 @@ def trl_reward(
     """One TRL reward function that gives the combined score; the arguments are those of `Client.score`.
 
     Where TRL offers `log_metric` it logs each objective's mean as `ensemble/<objective>`, and as `ensemble/unfamiliar`
-    the share of answers farther from the training data than 99% of it.
+    the share of answers farther from the training data than 95% of held-out answers are.
     """
     options = {"weights": weights, "combine": combine, "uncertainty_penalty": uncertainty_penalty}
     kept = {name: value for name, value in options.items() if value is not None}
@@ -609,7 +609,7 @@ def _log(scores: Scores, log_metric: Callable[[str, float], None]) -> None:
         log_metric(f"ensemble/{name}", math.fsum(scores.normalized(name)) / len(scores.results))
     shares = [result.ood_p for result in scores.results if result.ood_p is not None]
     if shares:
-        log_metric("ensemble/unfamiliar", sum(share < 0.01 for share in shares) / len(shares))
+        log_metric("ensemble/unfamiliar", sum(share < 0.05 for share in shares) / len(shares))
 
 
 def _conversation(prompt: Any, completion: Any) -> Dict[str, Any]:
