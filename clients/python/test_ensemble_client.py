@@ -289,11 +289,18 @@ class Retrying(Case):
         self.assertEqual(caught.exception.item, 6)
 
     def test_a_server_that_stays_full_ends_the_run(self):
-        self.client.deadline = 0.3
+        self.client.deadline = 1
         self.stub.answer = lambda r: full()
         found = self.fails("server gone", "queue_full", "tried", "checkpoint")
         self.assertEqual((found.status, found.code), (503, "queue_full"))
         self.assertGreater(len(self.stub.requests), 1)
+
+    def test_a_last_try_that_the_deadline_cut_short_does_not_hide_what_the_server_said(self):
+        release = threading.Event()
+        self.addCleanup(release.set)
+        self.client.deadline = 1
+        self.stub.answer = lambda r: full() if len(self.stub.requests) == 1 else (release.wait(10), full())[1]
+        self.assertEqual(self.fails("server gone", "the queue is full").code, "queue_full")
 
     def test_a_pause_that_leads_past_the_deadline_is_not_begun(self):
         self.stub.answer = lambda r: full("3600")

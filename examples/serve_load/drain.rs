@@ -29,7 +29,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 64)]
     clients: usize,
     /// `--drain` of the server in seconds
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 30)]
     drain: u64,
 }
 

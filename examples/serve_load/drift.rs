@@ -101,7 +101,9 @@ async fn stream(setup: &Setup, texts: &[Text], random: &mut Random) -> Result<Re
         }
     }
     let metrics = server.metrics().await?;
-    let gauges = metrics.all("ensemble_drift").map(|(labels, drift)| (labels.to_owned(), drift)).collect();
+    let gauges = metrics.all("ensemble_drift").map(|(labels, drift)| (labels.to_owned(), drift));
+    let mut gauges: Vec<(String, f64)> = gauges.collect();
+    gauges.sort_by(|left, right| left.0.cmp(&right.0));
     let alarms = metrics.sum("ensemble_drift_alarm", &[]);
     Ok(Reading { gauges, threshold: metrics.value("ensemble_drift_threshold"), alarms })
 }

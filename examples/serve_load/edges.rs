@@ -83,9 +83,9 @@ impl Known<'_> {
         Ok(())
     }
 
-    /// Items of one request, against a limit on it or on the queue.
+    /// Items of one request, against a limit on it or on the queue. Known texts would take no room in the queue.
     async fn items(&self, verdict: &mut Verdict, option: &str) -> Result<()> {
-        let server = Server::start(self.setup, &[option, &LIMIT.to_string()])?;
+        let server = Server::start(self.setup, &[option, &LIMIT.to_string(), "--recent-texts", "0"])?;
         for (count, within) in sizes(LIMIT) {
             let reply = server.score(&body(&self.texts[..count])).await?;
             let name = format!("{option} {LIMIT}, a request of {count} items");

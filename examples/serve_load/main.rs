@@ -20,6 +20,7 @@ mod metrics;
 mod overload;
 mod pace;
 mod pool;
+mod process;
 mod server;
 mod setup;
 mod slow;

@@ -45,8 +45,9 @@ impl Metrics {
         self.sum("ensemble_texts_total", &[&format!("from=\"{source}\"")])
     }
 
-    pub(crate) fn is_queue_empty(&self) -> bool {
-        ["items", "tokens", "bytes"].iter().all(|unit| self.value(&format!("ensemble_queue_{unit}")) == 0.0)
+    /// The gauges of the queue: items, tokens, bytes.
+    pub(crate) fn queue(&self) -> [f64; 3] {
+        ["items", "tokens", "bytes"].map(|unit| self.value(&format!("ensemble_queue_{unit}")))
     }
 }
 

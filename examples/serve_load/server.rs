@@ -11,6 +11,7 @@ use ensemble::error::{Error, Fault, Result};
 use crate::client::{After, Connection, Reply, get, post};
 use crate::metrics::Metrics;
 use crate::setup::Setup;
+use crate::verdict::Verdict;
 
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// Lines of standard error that are kept.
@@ -55,13 +56,9 @@ impl Server {
         self.address
     }
 
-    /// Resident memory in MiB (VmRSS of Linux).
-    pub(crate) fn resident_mib(&self) -> Result<f64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = ensemble::files::read_text(path.as_ref(), "the memory of the server")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        kib.map(|kib| kib / 1024.0).ok_or_else(|| Error::Io(vec![Fault::new(path, "it has no VmRSS")]))
+    /// Its number among the processes of the system.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// One request on a connection of its own that must be answered.
@@ -79,16 +76,19 @@ impl Server {
         Ok(Metrics::parse(&self.ask(&get(self.address, "/metrics")).await?.body))
     }
 
-    /// Waits until all gauges of the queue are at 0: how long that took, or nothing if it took longer than `limit`.
-    pub(crate) async fn until_queue_is_empty(&self, limit: Duration) -> Result<Option<Duration>> {
+    /// The condition that all gauges of the queue are back at 0 within `limit`.
+    pub(crate) async fn check_queue_is_empty(&self, limit: Duration, verdict: &mut Verdict) -> Result<()> {
         let start = Instant::now();
-        while !self.metrics().await?.is_queue_empty() {
-            if start.elapsed() > limit {
-                return Ok(None);
+        loop {
+            let queue = self.metrics().await?.queue();
+            let (empty, took) = (queue == [0.0; 3], start.elapsed());
+            if empty || took > limit {
+                let text = format!("items, tokens and bytes in the queue {queue:?} after {:.2} s", took.as_secs_f64());
+                verdict.check(empty, &text);
+                return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(Some(start.elapsed()))
     }
 
     /// Asks the server to end; returns at once.

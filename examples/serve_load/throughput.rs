@@ -1,5 +1,6 @@
 //! `throughput`: clients that send one text at a time get as many texts a second as `ensemble score` does of a file.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use crate::client::{After, post};
 use crate::crowd::{Until, crowd};
 use crate::pace::{open_loop, poisson};
 use crate::pool::{Outcome, Pool, Requests};
+use crate::process::{ended_processor_seconds, processor_seconds};
 use crate::server::Server;
 use crate::setup::Setup;
-use crate::statistics::{latencies, median, quantile};
+use crate::statistics::{latencies, median};
 use crate::texts::{Text, body};
 use crate::truth::{Comparison, Numbers, compare, score_offline, truth};
 use crate::verdict::{Verdict, figure};
@@ -26,7 +28,7 @@ const LEAST_RATIO: f64 = 0.9;
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Distinct texts of a round
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, default_value_t = 500)]
     count: usize,
     /// Rounds, each with the file and the clients in turn
     #[arg(long, default_value_t = 5)]
@@ -34,6 +36,25 @@ pub(crate) struct Options {
     /// Length of the measurement of latency
     #[arg(long, default_value_t = 30)]
     seconds: u64,
+}
+
+/// How fast texts were scored, and what one of them cost.
+struct Pace {
+    texts_a_second: f64,
+    processor_ms: f64,
+}
+
+impl Pace {
+    fn new(texts: usize, seconds: f64, processor_seconds: f64) -> Self {
+        let texts = texts as f64;
+        Self { texts_a_second: texts / seconds, processor_ms: 1e3 * processor_seconds / texts }
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} texts/s, {:.1} ms of processor time a text", self.texts_a_second, self.processor_ms)
+    }
 }
 
 pub(crate) async fn run(setup: &Setup, options: &Options) -> Result<Verdict> {
@@ -48,43 +69,61 @@ pub(crate) async fn run(setup: &Setup, options: &Options) -> Result<Verdict> {
     let (mut ratios, mut rates) = (Vec::new(), Vec::new());
     for round in 0..options.rounds {
         // The first place changes, so that a machine that grows slower favours neither.
-        let offline_first = if round % 2 == 0 { Some(offline_rate(setup, &texts)?) } else { None };
+        let offline_first = if round.is_multiple_of(2) { Some(offline(setup, &texts)?) } else { None };
+        let before = processor_seconds(server.process())?;
         let crowd = crowd(&pool, &requests, CLIENTS, Until::Requests(texts.len())).await;
+        let processor = processor_seconds(server.process())? - before;
+        let served = Pace::new(texts.len() - crowd.failures(), crowd.took.as_secs_f64(), processor);
         let offline = match offline_first {
-            Some(rate) => rate,
-            None => offline_rate(setup, &texts)?,
+            Some(offline) => offline,
+            None => offline(setup, &texts)?,
         };
-        let (rate, ratio) = (crowd.rate(), crowd.rate() / offline);
-        figure(&format!("round {round}: offline {offline:.1} texts/s, served {rate:.1}, ratio {ratio:.3}"));
+        let ratio = served.texts_a_second / offline.texts_a_second;
+        figure(&format!("round {round}: offline {offline}; served {served}; ratio {ratio:.3}"));
         verify(&crowd.outcomes, &expected, &mut comparison);
-        rates.push(rate);
+        rates.push(served.texts_a_second);
         ratios.push(ratio);
     }
-    let ratio = median(&ratios);
-    verdict.check(
-        ratio >= LEAST_RATIO,
-        &format!("median ratio {ratio:.3} of {} rounds, at least {LEAST_RATIO}", ratios.len()),
-    );
-    let single = crowd(&pool, &requests, 1, Until::Requests(100)).await;
-    let alone = quantile(&single.outcomes.iter().map(|outcome| outcome.latency).collect::<Vec<_>>(), 0.5);
-    let (rate, duration) = (LOAD * median(&rates), Duration::from_secs(options.seconds));
-    let arrivals = poisson(rate, duration, &mut Random::new(setup.seed));
-    let outcomes = open_loop(&pool, &arrivals, &requests).await;
+    let text = format!("median ratio {:.3} of {} rounds, at least {LEAST_RATIO}", median(&ratios), ratios.len());
+    verdict.check(median(&ratios) >= LEAST_RATIO, &text);
+    let outcomes = latency(setup, options, (&pool, &requests), median(&rates), &mut verdict).await;
     verify(&outcomes, &expected, &mut comparison);
-    let measured: Vec<f64> = outcomes.iter().map(|outcome| outcome.latency).collect();
-    figure(&format!("one client alone: median {alone:.1} ms"));
-    figure(&format!("{rate:.1} requests/s at random for {} s: {}", options.seconds, latencies(&measured)));
-    let unanswered = outcomes.iter().filter(|outcome| outcome.status() != Some(200)).count();
-    verdict.check(unanswered == 0, &format!("{unanswered} of them were not answered with 200"));
     verdict.check_bits(&comparison);
     Ok(verdict)
 }
 
-/// Texts a second of `ensemble score`, without the time to open the registry.
-fn offline_rate(setup: &Setup, texts: &[Text]) -> Result<f64> {
+/// The pace of `ensemble score`, without the time to open the registry.
+fn offline(setup: &Setup, texts: &[Text]) -> Result<Pace> {
+    let start = ended_processor_seconds()?;
     let (_, opening) = score_offline(setup, &texts[..1])?;
+    let opened = ended_processor_seconds()?;
     let (_, all) = score_offline(setup, texts)?;
-    Ok((texts.len() - 1) as f64 / all.saturating_sub(opening).as_secs_f64())
+    let processor = ended_processor_seconds()? - opened - (opened - start);
+    Ok(Pace::new(texts.len() - 1, all.saturating_sub(opening).as_secs_f64(), processor))
+}
+
+/// Requests at random moments at a share of the capacity.
+async fn latency(
+    setup: &Setup,
+    options: &Options,
+    (pool, requests): (&Arc<Pool>, &Requests),
+    capacity: f64,
+    verdict: &mut Verdict,
+) -> Vec<Outcome> {
+    let milliseconds = |outcomes: &[Outcome]| outcomes.iter().map(|outcome| outcome.latency).collect::<Vec<f64>>();
+    let alone = crowd(pool, requests, 1, Until::Requests(100)).await.outcomes;
+    figure(&format!("one client alone: {}", latencies(&milliseconds(&alone))));
+    let (rate, duration) = (LOAD * capacity, Duration::from_secs(options.seconds));
+    let arrivals = poisson(rate, duration, &mut Random::new(setup.seed));
+    let outcomes = open_loop(pool, &arrivals, requests).await;
+    let text = latencies(&milliseconds(&outcomes));
+    figure(&format!(
+        "{rate:.1} requests a second at random ({LOAD} of the capacity) for {} s: {text}",
+        options.seconds
+    ));
+    let failures = outcomes.iter().filter(|outcome| outcome.status() != Some(200)).count();
+    verdict.check(failures == 0, &format!("{failures} of them were not answered with 200"));
+    outcomes
 }
 
 fn verify(outcomes: &[Outcome], expected: &[Numbers], comparison: &mut Comparison) {

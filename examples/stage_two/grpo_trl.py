@@ -47,7 +47,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--prompts-per-step", type=int, default=2)
     parser.add_argument("--group", type=int, default=8, help="answers per prompt")
     parser.add_argument("--tokens", type=int, default=32, help="longest answer")
-    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--learning-rate", type=float, default=2.5e-4)
+    parser.add_argument(
+        "--beta", type=float, default=0.05, help="weight of the KL divergence from the untrained policy"
+    )
     parser.add_argument("--held-out", type=int, default=24, help="prompts that are scored before and after")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
@@ -117,7 +120,11 @@ class LogSteps(TrainerCallback):
             if name != "ensemble_reward"
         ]
         words += [f"tokens {logs['completions/mean_length']:.1f}", f"cut {logs['completions/clipped_ratio']:.2f}"]
-        words += [f"entropy {logs['entropy']:.3f}", f"seconds {now[0] - self.began[0]:.1f}"]
+        words += [
+            f"kl {logs.get('kl', 0.0):.3f}",
+            f"entropy {logs['entropy']:.3f}",
+            f"seconds {now[0] - self.began[0]:.1f}",
+        ]
         words += [f"processor seconds {now[1] - self.began[1]:.1f}"]
         self.began = now
         self.log.write("  ".join(words))
@@ -187,7 +194,7 @@ def main() -> None:
         lr_scheduler_type="constant_with_warmup",
         warmup_steps=5,
         temperature=TEMPERATURE,
-        beta=0.0,
+        beta=options.beta,
         scale_rewards="group",
         multi_objective_aggregation="normalize_then_sum" if options.gdpo else "sum_then_normalize",
         use_cpu=True,
