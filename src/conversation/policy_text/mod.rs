@@ -92,7 +92,8 @@ pub struct PolicyText {
     pub turns_in_response: usize,
     /// BOS tokens at the beginning.
     pub bos: usize,
-    /// Whether the text begins with the prompt that was told, if one was; otherwise its turns are a guess.
+    /// Whether the text begins with the prompt that was told, if one was that says something; otherwise its turns are a
+    /// guess.
     pub prompt_found: bool,
 }
 
@@ -228,7 +229,7 @@ pub fn read(text: &str, prompt: Option<&str>) -> PolicyText {
         complete: (!template.closing.is_empty()).then_some(closed),
         turns_in_response: others,
         bos,
-        prompt_found: prompt.is_none() || end.is_some(),
+        prompt_found: end.is_some() || prompt.is_none_or(tokens::says_nothing),
     }
 }
 

@@ -56,8 +56,13 @@ impl Case {
     fn unlike(&self, rest: &str, answer: &str, complete: bool, faults: &mut Vec<String>) {
         let text = format!("{}{rest}", self.prompt_text);
         let expected = Item { prompt: self.prompt(), response: self.said(answer) };
-        for (way, prompt) in [("alone", None), ("with prompt", Some(self.prompt_text.as_str()))] {
-            let read = read(&text, prompt);
+        let prompt = Some(self.prompt_text.as_str());
+        let ways = [
+            ("alone", read(&text, None)),
+            ("with prompt", read(&text, prompt)),
+            ("sent apart", read_answer(&self.prompt_text, rest)),
+        ];
+        for (way, read) in ways {
             let complete = (self.format != "hh").then_some(complete);
             if read.item != expected || read.complete != complete || read.format.word() != self.format {
                 faults.push(format!("{} {way}: {text:?}\n  expected {expected:?}\n  read {read:?}", self.name()));
@@ -128,7 +133,9 @@ fn plain_text_is_all_response_or_a_prompt_and_a_response() {
     let asked = read(text, Some("What is 2 + 2?"));
     assert_eq!(asked.item.prompt, [user("What is 2 + 2?")]);
     assert_eq!((asked.item.response.as_str(), asked.complete), ("\nFour. <|im_start|>user\nI said it.", None));
-    assert_eq!(read(text, Some("Another prompt")), alone);
+    let lost = read(text, Some("Another prompt"));
+    assert!(!lost.prompt_found && alone.prompt_found);
+    assert_eq!(PolicyText { prompt_found: true, ..lost }, alone);
     assert_eq!(read(text, Some("")), alone);
     assert_eq!(
         read("2 + 2?Four", Some("2 + 2?\n")).item,
