@@ -30,43 +30,42 @@ CORRELATIONS = [step / 100 for step in range(96)]
 
 
 class Fit:
-    """Least squares of a level, or of a line, to `size` values, and what correlated errors do to it."""
+    """Least squares of a line to `size` values, and what errors do to its slope and to its level, the mean value."""
 
-    def __init__(self, size: int, line: bool) -> None:
+    def __init__(self, size: int) -> None:
         middle = (size - 1) / 2
-        columns = [[1.0] * size] + ([[i - middle for i in range(size)]] if line else [])
-        norms = [math.fsum(x * x for x in column) for column in columns]
-        self.columns = columns
-        # The last coefficient is `weights` times the values; the columns are orthogonal.
-        self.weights = [x / norms[-1] for x in columns[-1]]
+        self.places = [i - middle for i in range(size)]
+        norm = math.fsum(x * x for x in self.places)
+        # Level and slope are these weights times the values.
+        self.weights = ([1 / size] * size, [x / norm for x in self.places])
         maker = [
-            [float(i == j) - math.fsum(c[i] * c[j] / n for c, n in zip(columns, norms)) for j in range(size)]
-            for i in range(size)
+            [float(i == j) - 1 / size - x * y / norm for j, y in enumerate(self.places)]
+            for i, x in enumerate(self.places)
         ]
         # Residuals are maker * errors. Products of residuals with those one step later have the matrix `lagged`.
         lagged = [
             [math.fsum(maker[k][i] * maker[k + 1][j] for k in range(size - 1)) for j in range(size)]
             for i in range(size)
         ]
-        outer = [[a * b for b in self.weights] for a in self.weights]
         # Errors a distance d apart have the covariance correlation^d, so that only sums along diagonals matter.
-        spread, lag, variance = map(diagonal_sums, (maker, lagged, outer))
+        spread, lag = diagonal_sums(maker), diagonal_sums(lagged)
         self.spread = [polynomial(spread, correlation) for correlation in CORRELATIONS]
-        self.variance = [polynomial(variance, correlation) for correlation in CORRELATIONS]
         self.expected = [polynomial(lag, c) / s for c, s in zip(CORRELATIONS, self.spread)]
+        outer = [diagonal_sums([[a * b for b in weights] for a in weights]) for weights in self.weights]
+        self.variances = [[polynomial(sums, correlation) for correlation in CORRELATIONS] for sums in outer]
 
-    def __call__(self, values: list[float]) -> tuple[float, float]:
-        """The last coefficient and the half-width of its interval."""
-        coefficient = math.fsum(w * y for w, y in zip(self.weights, values))
-        level = statistics.fmean(values)
-        slope = coefficient if len(self.columns) > 1 else 0.0
-        residuals = [y - level - slope * x for y, x in zip(values, self.columns[-1])]
+    def __call__(self, values: list[float]) -> list[tuple[float, float]]:
+        """Level and slope, each with the half-width of its interval."""
+        level, slope = (math.fsum(w * y for w, y in zip(weights, values)) for weights in self.weights)
+        residuals = [y - level - slope * x for y, x in zip(values, self.places)]
         total = math.fsum(r * r for r in residuals)
         if total == 0.0:
-            return coefficient, 0.0
+            return [(level, 0.0), (slope, 0.0)]
         seen = math.fsum(a * b for a, b in zip(residuals, residuals[1:])) / total
         best = min(range(len(CORRELATIONS)), key=lambda k: abs(self.expected[k] - seen))
-        return coefficient, STANDARD_ERRORS * math.sqrt(self.variance[best] * total / self.spread[best])
+        scale = total / self.spread[best]
+        halves = [STANDARD_ERRORS * math.sqrt(variances[best] * scale) for variances in self.variances]
+        return list(zip((level, slope), halves))
 
 
 def diagonal_sums(matrix: list[list[float]]) -> list[float]:
@@ -87,17 +86,21 @@ def polynomial(coefficients: list[float], x: float) -> float:
 
 
 @functools.lru_cache
-def fit(size: int, line: bool) -> Fit:
-    return Fit(size, line)
+def fit(size: int) -> Fit:
+    return Fit(size)
+
+
+def mean(rewards: list[float]) -> tuple[float, float]:
+    """Mean reward and its half-width; errors are those about a line, as a trend is no noise.
+
+    Over 21 steps it misses the true mean in 2%, 5% and 10% of drawn series with correlations of 0, 0.3 and 0.6.
+    """
+    return fit(len(rewards))(rewards)[0]
 
 
 def slope(rewards: list[float]) -> tuple[float, float]:
     """Change of the reward per step and its half-width."""
-    return fit(len(rewards), True)(rewards)
-
-
-def mean(rewards: list[float]) -> tuple[float, float]:
-    return fit(len(rewards), False)(rewards)
+    return fit(len(rewards))(rewards)[1]
 
 
 def paired(differences: list[float]) -> tuple[float, float, float]:
