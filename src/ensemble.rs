@@ -2,15 +2,16 @@
 
 mod novelty;
 mod scorer;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::backbone::Backbone;
+use crate::backbone::{Backbone, Rendered};
 use crate::combine::{Combiner, Term};
 use crate::conversation::{Item, Message, Role};
 use crate::error::{Error, Fault, Result};
-use crate::features::{Extractor, Row};
+use crate::features::{Extractor, PreparedText, Row};
 use crate::files;
 use crate::head::{LinearHead, TrainingDistribution};
 use crate::progress::Silent;
@@ -18,6 +19,7 @@ use crate::registry::{self, Golden, GoldenMessage, Manifest};
 
 pub use novelty::{Novelty, distribution_to_arrays};
 pub use scorer::{Difference, ObjectiveScore, Scorer, Uncertainty};
+pub use written::write_score;
 
 /// Golden scores may differ by this much between machines whose matrix kernels round differently.
 const GOLDEN_TOLERANCE: f64 = 1e-3;
@@ -50,6 +52,7 @@ impl Score {
 
 /// A registry opened for scoring.
 pub struct Ensemble {
+    manifest: Manifest,
     backbone: Backbone,
     scorers: Vec<Scorer>,
     combiner: Combiner,
@@ -76,8 +79,8 @@ impl Ensemble {
         let distribution =
             manifest.training.as_ref().map(|entry| registry::read_training(folder, entry, read)).transpose()?;
         let combiner = manifest.combiner().map_err(Error::Registry)?;
-        let ensemble = Self { backbone, scorers, combiner, distribution, threads: default_threads() };
-        ensemble.verify(folder, &manifest.golden)?;
+        let ensemble = Self { manifest, backbone, scorers, combiner, distribution, threads: default_threads() };
+        ensemble.verify(folder)?;
         Ok(ensemble)
     }
 
@@ -101,6 +104,15 @@ impl Ensemble {
     /// [`Scoring::score_for`].
     pub fn combiner(&self) -> &Combiner {
         &self.combiner
+    }
+
+    /// What the registry says of its heads, with the weights that are in use.
+    pub fn manifest(&self) -> Manifest {
+        let mut manifest = self.manifest.clone();
+        for (entry, weight) in manifest.objectives.iter_mut().zip(self.combiner.weights()) {
+            entry.weight = *weight;
+        }
+        manifest
     }
 
     /// The backbone, opened.
@@ -150,7 +162,28 @@ impl Ensemble {
         Scoring::new(self)
     }
 
-    fn combined(&self, row: &Row, domain: Option<&str>, combiner: &Combiner) -> Result<Score> {
+    /// A prompt and its response as the backbone reads them, tokenized.
+    ///
+    /// # Errors
+    /// What the chat template and the tokenizer report.
+    pub fn prepare(&self, item: &Item) -> Result<PreparedText> {
+        PreparedText::new(&self.backbone, &self.backbone.render(&item.prompt, &item.response)?)
+    }
+
+    /// A text that is read as it stands, without the backbone's own template: all of it is the response.
+    ///
+    /// # Errors
+    /// What the tokenizer reports.
+    pub fn prepare_verbatim(&self, text: &str) -> Result<PreparedText> {
+        let rendered = Rendered { before: String::new(), response: text.to_owned(), after: String::new() };
+        PreparedText::new(&self.backbone, &rendered)
+    }
+
+    /// Scores features of this ensemble's backbone, with the bits that [`Ensemble::score`] gives for their text.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] when a score is not finite.
+    pub fn score_row(&self, row: &Row, domain: Option<&str>, combiner: &Combiner) -> Result<Score> {
         let score = |scorer: &Scorer| scorer.score(&row.vector, domain);
         let objectives: Vec<ObjectiveScore> = self.scorers.iter().map(score).collect();
         let combined = combiner.combine(&objectives.iter().map(ObjectiveScore::term).collect::<Vec<Term>>());
@@ -163,7 +196,13 @@ impl Ensemble {
         Err(Error::Numeric(vec![Fault::new("score", "a score is not a finite number").help("verify the registry")]))
     }
 
-    fn verify(&self, folder: &Path, golden: &[Golden]) -> Result<()> {
+    /// By how much the first row scores higher than the second, per objective.
+    pub fn difference_of_rows(&self, left: &Row, right: &Row) -> Vec<Difference> {
+        self.scorers.iter().map(|scorer| scorer.difference(&left.vector, &right.vector)).collect()
+    }
+
+    fn verify(&self, folder: &Path) -> Result<()> {
+        let golden = &self.manifest.golden;
         let items: Vec<Item> = golden.iter().filter_map(golden_item).collect();
         if items.len() != golden.len() {
             return Err(stale(folder, "a golden example has no response".to_owned()));
@@ -234,7 +273,7 @@ impl<'a> Scoring<'a> {
         let rows = self.rows(items.iter())?;
         let domains = request.domains.iter().map(Option::as_deref).chain(std::iter::repeat(None));
         let known = items.iter().zip(domains).filter_map(|(item, domain)| Some((rows.get(item)?, domain)));
-        known.map(|(row, domain)| self.ensemble.combined(row, domain, combiner)).collect()
+        known.map(|(row, domain)| self.ensemble.score_row(row, domain, combiner)).collect()
     }
 
     /// By how much the first item of each pair scores higher than the second, per objective in the order of
@@ -245,10 +284,7 @@ impl<'a> Scoring<'a> {
     pub fn differences(&self, pairs: &[(Item, Item)]) -> Result<Vec<Vec<Difference>>> {
         let rows = self.rows(pairs.iter().flat_map(|(left, right)| [left, right]))?;
         let known = pairs.iter().filter_map(|(left, right)| Some((rows.get(left)?, rows.get(right)?)));
-        let difference = |(left, right): (&Row, &Row)| {
-            self.ensemble.scorers.iter().map(|scorer| scorer.difference(&left.vector, &right.vector)).collect()
-        };
-        Ok(known.map(difference).collect())
+        Ok(known.map(|(left, right)| self.ensemble.difference_of_rows(left, right)).collect())
     }
 
     /// The features of distinct items.

@@ -130,9 +130,13 @@ pub fn quote(text: &str) -> String {
 
 /// The candidate closest to `word` in edit distance, if it is close enough to be a likely misspelling.
 pub fn did_you_mean<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let limit = 1 + word.chars().count() / 4;
+    let length = word.chars().count();
+    let limit = 1 + length / 4;
+    // A word that differs by more letters cannot be near, and may be too long for a table of distances.
+    let alike = |candidate: &&&str| candidate.chars().count().abs_diff(length) <= limit;
     candidates
         .iter()
+        .filter(alike)
         .map(|candidate| (edit_distance(&word.to_lowercase(), &candidate.to_lowercase()), *candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()

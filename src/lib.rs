@@ -70,4 +70,7 @@ pub mod assess;
 
 pub mod train_all;
 
+#[cfg(feature = "serve")]
+pub mod serve;
+
 pub mod cli;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "serve")]
+use super::serve_options::ServeOptions;
 use crate::config::Format;
 use crate::error::did_you_mean;
 
@@ -88,6 +90,11 @@ pub enum Command {
     #[command(after_help = "Example:\n  ensemble export --registry registry/quickstart exported\n\n\
         The heads must read one token of one layer: backbone.pooling cls (encoders) or last_token (decoders).")]
     Export(ExportOptions),
+    /// Serve scores over HTTP, in the dialects of the common trainers, until told to stop
+    #[cfg(feature = "serve")]
+    #[command(after_help = "Example:\n  ensemble serve --registry registry/quickstart\n\n\
+        The address is printed once the server answers. GET /openapi.json lists all routes.")]
+    Serve(ServeOptions),
     /// Learn the weights of the combined score from holistic pairs, or see what other weights would do
     Weights(WeightsOptions),
     /// Find labels that are probably wrong, and the pairs that move a head most

@@ -16,6 +16,10 @@ mod relaunch;
 mod report;
 mod schema;
 mod score;
+#[cfg(feature = "serve")]
+mod serve;
+#[cfg(feature = "serve")]
+mod serve_options;
 mod train_all;
 mod ui;
 mod validate;
@@ -60,6 +64,8 @@ fn dispatch(arguments: &Arguments, ui: &Ui) -> Result<u8> {
         Command::TrainAll(options) => train_all::run(options, threads, ui),
         Command::Report(options) => report::run(options, threads, ui),
         Command::Score(options) => score::run(options, threads, ui),
+        #[cfg(feature = "serve")]
+        Command::Serve(options) => serve::run(options, threads, ui),
         Command::Eval(options) => eval::run(options, threads, ui),
         Command::BestOfN(options) => best_of_n::run(options, threads, ui),
         Command::Export(options) => export::run(options, ui),

@@ -6,9 +6,10 @@
 use serde_json::Value;
 
 use super::audit::{EMPTY, NO_ASSISTANT};
-use super::pairs::{Outcome, Side, join_turns, outcome};
+use super::pairs::{Outcome, Side, outcome};
 use super::row::Row;
 use super::{Message, Role};
+use crate::conversation::{join_turns, split_turns};
 use crate::error::Fault;
 
 const HUMAN: &str = "\n\nHuman:";
@@ -72,23 +73,6 @@ pub(super) fn last_answer(turns: Vec<Message>) -> Result<Side, &'static str> {
 fn turns(text: &str) -> Option<Vec<Message>> {
     // Some copies lost the line breaks at the start.
     split_turns(&format!("\n\n{}", text.trim_start()), HUMAN, ASSISTANT)
-}
-
-/// The turns of a transcript, trimmed; `None` when it does not begin with one.
-pub(super) fn split_turns(text: &str, human: &str, assistant: &str) -> Option<Vec<Message>> {
-    let mut turns = Vec::new();
-    for (index, stretch) in text.split(human).enumerate() {
-        for (position, content) in stretch.split(assistant).enumerate() {
-            let content = content.trim().to_owned();
-            match (index, position) {
-                (0, 0) if content.is_empty() => {}
-                (0, 0) => return None,
-                (_, 0) => turns.push(Message { role: Role::User, content }),
-                _ => turns.push(Message { role: Role::Assistant, content }),
-            }
-        }
-    }
-    if turns.is_empty() { None } else { Some(turns) }
 }
 
 #[cfg(test)]

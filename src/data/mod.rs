@@ -26,7 +26,7 @@ pub use columns::plain;
 pub use domain::domain;
 pub use load::{load, load_lists};
 pub use read::{Record, Rows};
-pub use row::{parse_item, parse_object};
+pub use row::{kind, parse_answer, parse_item, parse_object, parse_small_object};
 pub use split::{Split, Splitter};
 pub use votes::Votes;
 

@@ -11,6 +11,7 @@ use super::formats::fields::shown;
 use super::row::{Row, kind};
 use super::{Item, Message, Role, Votes, hh_rlhf};
 use crate::config::LabelSource;
+use crate::conversation::join_turns;
 use crate::error::{Fault, Result};
 use crate::files::Digest;
 
@@ -183,25 +184,6 @@ pub(super) fn complete(
 fn repeats_prompt(completion: &[Message], prompt: &[Message]) -> bool {
     let before = completion.split_last().map_or(completion, |(_, before)| before);
     before.starts_with(prompt) || before.ends_with(prompt)
-}
-
-/// Joins consecutive messages of one speaker by a blank line (published dialogues have some, and an encoder or a
-/// chat template wants turns to alternate) and takes the last one off: prompt, response, whether any were joined.
-pub(super) fn join_turns(messages: Vec<Message>) -> (Vec<Message>, String, bool) {
-    let count = messages.len();
-    let mut turns: Vec<Message> = Vec::with_capacity(count);
-    for message in messages {
-        match turns.last_mut() {
-            Some(last) if last.role == message.role => {
-                last.content.push_str("\n\n");
-                last.content.push_str(&message.content);
-            }
-            _ => turns.push(message),
-        }
-    }
-    let joined = turns.len() < count;
-    let response = turns.pop().map(|turn| turn.content).unwrap_or_default();
-    (turns, response, joined)
 }
 
 /// What two readable sides come to, `votes` taken into account.

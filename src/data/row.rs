@@ -2,6 +2,7 @@
 //!
 //! Knows the layouts of a single row; nothing of files, pairs or labels.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -33,8 +34,17 @@ const ROLES: [(&str, Role); 7] = [
 /// # Errors
 /// A fault whose place is the position in `text` (`column 5`, or `line 2, column 5` in a text of several lines).
 pub fn parse_object(text: &str) -> Result<Map<String, Value>, Fault> {
+    parse_small_object(text, usize::MAX)
+}
+
+/// The same, refusing an object of more than `most` values at all depths: a value takes many times the memory of its text.
+///
+/// # Errors
+/// As [`parse_object`].
+pub fn parse_small_object(text: &str, most: usize) -> Result<Map<String, Value>, Fault> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let left = Cell::new(most);
+    let value = Strict(&left).deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     match value {
         Ok(Value::Object(object)) => Ok(object),
         Ok(other) => Err(Fault::new("column 1", format!("{}, not an object", kind(&other))).accepts("a JSON object")),
@@ -68,18 +78,21 @@ fn not_json(text: &str, error: &serde_json::Error) -> Fault {
     }
 }
 
-/// Builds a [`Value`] with every key checked.
-struct Strict;
+/// Builds a [`Value`] with every key checked, of as many values as are left.
+#[derive(Clone, Copy)]
+struct Strict<'a>(&'a Cell<usize>);
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.0.get().checked_sub(1).ok_or_else(|| D::Error::custom("more values than are accepted"))?;
+        self.0.set(left);
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,7 +129,7 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(value) = access.next_element_seed(Strict)? {
+        while let Some(value) = access.next_element_seed(self)? {
             list.push(value);
         }
         Ok(Value::Array(list))
@@ -128,7 +141,7 @@ impl<'de> Visitor<'de> for Strict {
             if object.contains_key(&key) {
                 return Err(A::Error::custom(format!("{TWICE} {}", quote(&key))));
             }
-            let value = access.next_value_seed(Strict)?;
+            let value = access.next_value_seed(self)?;
             object.insert(key, value);
         }
         Ok(Value::Object(object))
@@ -140,13 +153,33 @@ impl<'de> Visitor<'de> for Strict {
 /// # Errors
 /// [`Error::Data`] with one fault at `place` (`file:line`) that names the field, what was found and what is accepted.
 pub fn parse_item(object: &Map<String, Value>, place: &str) -> Result<Item> {
+    let visible = |(field, item): (&'static str, Item)| {
+        if item.response.trim().is_empty() {
+            let row = Row { object, place };
+            return Err(Error::Data(vec![row.fault(field, "the response is empty").accepts(VISIBLE)]));
+        }
+        Ok(item)
+    };
+    parse_answered(object, place).and_then(visible)
+}
+
+/// The same where the response may be empty: a policy in training may end its turn at once, and that too has a score.
+///
+/// # Errors
+/// As [`parse_item`], the empty response apart.
+pub fn parse_answer(object: &Map<String, Value>, place: &str) -> Result<Item> {
+    parse_answered(object, place).map(|(_, item)| item)
+}
+
+/// An item and the field its response stands in.
+fn parse_answered(object: &Map<String, Value>, place: &str) -> Result<(&'static str, Item)> {
     let row = Row { object, place };
     written_messages::parse(&row)
         .and_then(|object| item(&Row { object: &object, place }))
         .map_err(|fault| Error::Data(vec![fault]))
 }
 
-fn item(row: &Row) -> Result<Item, Fault> {
+fn item(row: &Row) -> Result<(&'static str, Item), Fault> {
     match (row.value("prompt"), row.value("response"), row.value("messages")) {
         (Some(prompt), Some(response), _) => {
             let mut messages = row.conversation("prompt", prompt)?;
@@ -172,13 +205,10 @@ fn item(row: &Row) -> Result<Item, Fault> {
 }
 
 /// Takes the last message of a checked conversation off as the response.
-fn split_item(row: &Row, field: &str, mut messages: Vec<Message>) -> Result<Item, Fault> {
+fn split_item(row: &Row, field: &'static str, mut messages: Vec<Message>) -> Result<(&'static str, Item), Fault> {
     let response = messages.pop().map(|message| message.content).unwrap_or_default();
-    if response.trim().is_empty() {
-        return Err(row.fault(field, "the response is empty").accepts(VISIBLE));
-    }
     row.has_user(field, &messages)?;
-    Ok(Item { prompt: messages, response })
+    Ok((field, Item { prompt: messages, response }))
 }
 
 /// An object of a data file and where it stands.
@@ -357,7 +387,7 @@ impl<'a> Row<'a> {
 }
 
 /// What a JSON value is, in words.
-pub(super) fn kind(value: &Value) -> &'static str {
+pub fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",

@@ -44,6 +44,45 @@ impl Counts {
     }
 }
 
+/// A text ready for the forward pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedText {
+    /// Digest of backbone, readout and rendered text: equal texts have equal keys.
+    pub key: Digest,
+    encoded: Encoded,
+}
+
+impl PreparedText {
+    /// Tokenizes a rendered text for the backbone's first readout.
+    ///
+    /// # Errors
+    /// What [`Backbone::encode`] reports.
+    pub fn new(backbone: &Backbone, text: &Rendered) -> Result<Self> {
+        Ok(Self { key: key(backbone.readout(), text), encoded: backbone.encode(text)? })
+    }
+
+    /// A text of this many tokens that no backbone has seen, for tests of what stands around the forward pass.
+    #[cfg(test)]
+    pub(crate) fn stand_in(key: Digest, tokens: usize) -> Self {
+        let (ids, type_ids) = (vec![0; tokens], vec![0; tokens]);
+        Self { key, encoded: Encoded { ids, type_ids, response: 0..tokens, cut: crate::backbone::Cut::default() } }
+    }
+
+    /// Tokens after cutting.
+    pub fn tokens(&self) -> usize {
+        self.encoded.ids.len()
+    }
+
+    /// Runs the forward pass: the row of the first readout, with the bits that [`Extractor::extract`] gives.
+    ///
+    /// # Errors
+    /// What [`Backbone::features`] reports.
+    pub fn embed(&self, backbone: &Backbone) -> Result<Row> {
+        let vector = backbone.features(&self.encoded)?.into_iter().next().unwrap_or_default();
+        Ok(row(self.key, &self.encoded, vector))
+    }
+}
+
 /// A backbone with as many workers as cores.
 ///
 /// Each worker runs single-threaded matrix products on texts of its own: several times less waiting than one product

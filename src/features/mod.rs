@@ -9,7 +9,7 @@ mod feature_file;
 mod store;
 
 pub use bag_of_words::bag_of_words;
-pub use extract::{Counts, Extractor, count_cached, embed};
+pub use extract::{Counts, Extractor, PreparedText, count_cached, embed};
 pub use feature_file::FeatureFile;
 pub use store::{Row, Store};
 

@@ -14,6 +14,10 @@ mod project;
 mod real_data;
 mod report;
 mod scoring;
+#[cfg(feature = "serve")]
+mod server;
+#[cfg(feature = "serve")]
+mod serving;
 mod solvers;
 mod sources;
 mod training;

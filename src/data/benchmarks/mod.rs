@@ -25,10 +25,10 @@ pub use rm_bench::RmBenchRow;
 
 use super::audit::digest_of_rows;
 use super::load::{MAX_FAULTS, alike};
-use super::pairs::join_turns;
 use super::row::{Row, kind};
 use super::{Item, Message, Record, Role, Rows, columns};
 use crate::config::{HOLISTIC_SCORE, SourceArgument, SourceConfig};
+use crate::conversation::join_turns;
 use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
 

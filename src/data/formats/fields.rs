@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::conversation::join_turns;
 use crate::data::pairs::{self, Side};
 use crate::data::row::{Row, kind};
 use crate::data::{Message, Role};
@@ -121,7 +122,7 @@ pub(super) fn answers(
 pub(super) fn text_answer(text: &str, prompt: &[Message]) -> Option<Side> {
     let side = || {
         let response = Message { role: Role::Assistant, content: text.to_owned() };
-        let (prompt, response, joined) = pairs::join_turns([prompt, &[response]].concat());
+        let (prompt, response, joined) = join_turns([prompt, &[response]].concat());
         Side { prompt, response, joined }
     };
     if text.trim().is_empty() { None } else { Some(side()) }

@@ -5,8 +5,9 @@
 
 use super::{Known, Parser};
 use crate::config::Format;
+use crate::conversation::split_turns;
 use crate::data::audit::EMPTY;
-use crate::data::hh_rlhf::{last_answer, split_turns};
+use crate::data::hh_rlhf::last_answer;
 use crate::data::rated::{Answer, Score};
 use crate::data::row::Row;
 use crate::data::{Message, Role};

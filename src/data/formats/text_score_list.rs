@@ -6,7 +6,8 @@
 use super::compare::{Decision, Placed, Verdict, among};
 use super::{Known, Parser};
 use crate::config::{Format, SourceConfig};
-use crate::data::hh_rlhf::{last_answer, split_turns};
+use crate::conversation::split_turns;
+use crate::data::hh_rlhf::last_answer;
 use crate::data::pairs::Outcome;
 use crate::data::rated::apart;
 use crate::data::row::Row;

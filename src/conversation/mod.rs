@@ -2,7 +2,12 @@
 //!
 //! The one vocabulary of texts: data reads them, the backbone renders them. Labels stand elsewhere.
 
+pub mod policy_text;
+mod turns;
+
 use crate::files::Digest;
+
+pub(crate) use turns::{join_turns, split_turns};
 
 /// Who says a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
