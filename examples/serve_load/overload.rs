@@ -95,6 +95,8 @@ fn check_goodput(
         |outcome: &&Outcome| arrivals[outcome.request].as_secs_f64() + outcome.latency / 1e3 <= duration.as_secs_f64();
     let good = outcomes.iter().filter(|outcome| outcome.status() == Some(200)).filter(within).count();
     let share = good as f64 / duration.as_secs_f64() / capacity;
+    let offered = arrivals.len() as f64 / good as f64;
+    figure(&format!("{offered:.2} times as many requests came as were answered with scores in that time"));
     let text = format!("goodput {share:.3} of the mean of the capacities before and after, at least {LEAST_GOODPUT}");
     verdict.check(share >= LEAST_GOODPUT, &text);
 }
