@@ -70,7 +70,7 @@ Reward = Callable[..., List[float]]
 class EnsembleError(RuntimeError):
     """Scores could not be had, and none were made up. Let it stop the training; the message says what to do.
 
-    `code` is the server's own (`queue_full`, `digest_mismatch`, ...) or one of `unreachable`, `bad_reply`,
+    `code` is the server's own (`overloaded`, `digest`, ...) or one of `unreachable`, `bad_reply`,
     `registry_changed`, `bad_input`. `status`, `item`, `field` and `request_id` are there where the server named them;
     `item` counts from 0 in the list that was given to `score`.
     """

@@ -118,7 +118,7 @@ def free_port():
 
 
 def full(retry_after="0"):
-    error = {"error": {"code": "queue_full", "message": "the queue is full", "request_id": "r-7"}}
+    error = {"error": {"code": "overloaded", "message": "the queue is full", "request_id": "r-7"}}
     return 503, {"Retry-After": retry_after}, json.dumps(error).encode()
 
 
@@ -291,8 +291,8 @@ class Retrying(Case):
     def test_a_server_that_stays_full_ends_the_run(self):
         self.client.deadline = 1
         self.stub.answer = lambda r: full()
-        found = self.fails("server gone", "queue_full", "tried", "checkpoint")
-        self.assertEqual((found.status, found.code), (503, "queue_full"))
+        found = self.fails("server gone", "overloaded", "tried", "checkpoint")
+        self.assertEqual((found.status, found.code), (503, "overloaded"))
         self.assertGreater(len(self.stub.requests), 1)
 
     def test_a_last_try_that_the_deadline_cut_short_does_not_hide_what_the_server_said(self):
@@ -300,7 +300,7 @@ class Retrying(Case):
         self.addCleanup(release.set)
         self.client.deadline = 1
         self.stub.answer = lambda r: full() if len(self.stub.requests) == 1 else (release.wait(10), full())[1]
-        self.assertEqual(self.fails("server gone", "the queue is full").code, "queue_full")
+        self.assertEqual(self.fails("server gone", "the queue is full").code, "overloaded")
 
     def test_a_pause_that_leads_past_the_deadline_is_not_begun(self):
         self.stub.answer = lambda r: full("3600")
@@ -496,8 +496,8 @@ class Digests(Case):
         self.assertEqual(caught.exception.code, "registry_changed")
 
     def test_the_servers_own_refusal_says_what_to_do(self):
-        self.stub.answer = lambda r: (409, {}, b'{"error": {"code": "digest_mismatch", "message": "this is d2"}}')
-        self.fails("digest_mismatch", "this is d2", "another registry")
+        self.stub.answer = lambda r: (409, {}, b'{"error": {"code": "digest", "message": "this is d2"}}')
+        self.fails("digest", "this is d2", "another registry")
 
     def test_a_digest_for_one_call_is_not_pinned(self):
         self.client.score([("p", "a")], expect_digest="d1")

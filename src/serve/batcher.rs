@@ -24,6 +24,7 @@ type Answer = Result<Arc<Row>, Failure>;
 /// The queue with its workers.
 pub(super) struct Batcher {
     shared: Arc<Shared>,
+    _workers: Vec<rayon::ThreadPool>,
 }
 
 struct Shared {
@@ -59,14 +60,18 @@ impl Batcher {
             workers: workers.max(1),
         });
         let start = |number: usize| {
+            // A pool of one thread, so that the products of this worker stay on it: shared by all workers, they would wait
+            // for each other at every step of the forward pass.
+            let builder =
+                rayon::ThreadPoolBuilder::new().num_threads(1).thread_name(move |_| format!("reader-{number}"));
+            let pool = builder.build().map_err(|error| Error::Io(vec![Fault::new("--threads", error)]))?;
             let shared = Arc::clone(&shared);
-            let builder = std::thread::Builder::new().name(format!("reader-{number}"));
-            let started = builder.spawn(move || shared.work()).map(drop);
-            started.map_err(|error| Error::Io(vec![Fault::new("--threads", error)]))
+            // The worker ends by itself when the queue is closed; the process does not wait for a text that nobody wants.
+            pool.spawn(move || shared.work());
+            Ok(pool)
         };
-        // Workers end by themselves when the queue is closed; the process does not wait for a text that nobody wants.
-        (0..shared.workers).try_for_each(start)?;
-        Ok(Self { shared })
+        let workers = (0..shared.workers).map(start).collect::<Result<Vec<_>>>()?;
+        Ok(Self { shared, _workers: workers })
     }
 
     /// Asks for the features of texts.

@@ -134,7 +134,6 @@ impl Service {
     }
 
     async fn answer_in_time(self: &Arc<Self>, parse: Parse, arrival: Arrival) -> Result<Reply, Failure> {
-        let id = arrival.id.clone();
         let (taken, reply) = self.blocking(move |service| service.take(parse, arrival)).await?;
         let taken = Arc::new(taken);
         let (mut texts, mut readings) = (Vec::new(), Vec::new());
@@ -153,8 +152,7 @@ impl Service {
             let (taken, readings, rows) = (Arc::clone(&taken), Arc::clone(&readings), Arc::clone(&rows));
             scored.extend(self.blocking(move |service| service.score(&taken, &readings, &rows, part)).await?);
         }
-        let (reply, scored) =
-            self.blocking(move |service| Ok(service.reply(&taken, reply, &rows, scored, &id))).await?;
+        let (reply, scored) = self.blocking(move |service| Ok(service.reply(&taken, reply, &rows, scored))).await?;
         // Counted only when the request has an answer, so that a retry does not count twice.
         scored.iter().for_each(|scored| self.metrics.scored(scored));
         Ok(reply)
@@ -185,7 +183,7 @@ impl Service {
         self.check(&ask)?;
         let combiner = self.combiner(&ask)?;
         // The body's room is held until the texts that were read from it are gone.
-        Ok((Taken { ask, combiner, _room: arrival.body.room }, reply))
+        Ok((Taken { id: arrival.id, ask, combiner, _room: arrival.body.room }, reply))
     }
 
     /// What can be refused before a text is looked at.
@@ -228,11 +226,11 @@ impl Service {
                 Material::Verbatim(text) => self.engine.prepare_verbatim(text),
             };
             prepared.push((text.map_err(|error| Failure::of(&error).of_item(index))?, reading));
-            if let (true, Material::Item(item)) = (taken.ask.group, material) {
-                if *prompt.get_or_insert_with(|| item.prompt.clone()) != item.prompt {
-                    let message = "another prompt than the first item's; a group is answers to one prompt";
-                    return Err(Failure::invalid("group", message).of_item(index));
-                }
+            if let (true, Material::Item(item)) = (taken.ask.group, material)
+                && *prompt.get_or_insert_with(|| item.prompt.clone()) != item.prompt
+            {
+                let message = "another prompt than the first item's; a group is answers to one prompt";
+                return Err(Failure::invalid("group", message).of_item(index));
             }
         }
         Ok(prepared)
@@ -257,21 +255,14 @@ impl Service {
     }
 
     /// Writes the reply; the scores come back to be counted.
-    fn reply(
-        &self,
-        taken: &Taken,
-        reply: WriteReply,
-        rows: &[Arc<Row>],
-        scored: Vec<Scored>,
-        id: &str,
-    ) -> (Reply, Vec<Scored>) {
+    fn reply(&self, taken: &Taken, reply: WriteReply, rows: &[Arc<Row>], scored: Vec<Scored>) -> (Reply, Vec<Scored>) {
         let group = taken.ask.group.then(|| {
             let combiner = taken.combiner.as_ref().unwrap_or_else(|| self.engine.combiner());
             let scores: Vec<_> = scored.iter().map(|scored| scored.score.clone()).collect();
             Group::of(&scores, combiner, &|left, right| self.engine.difference(&rows[left], &rows[right]))
         });
         let answers = Answers {
-            id,
+            id: &taken.id,
             created: seconds_since_1970(),
             digest: &self.identity.digest,
             model: &self.identity.manifest.name,
@@ -285,6 +276,7 @@ impl Service {
 
 /// A request that was read and checked.
 struct Taken {
+    id: String,
     ask: Ask,
     /// Its own rule and weights.
     combiner: Option<Combiner>,
