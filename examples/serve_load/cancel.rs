@@ -11,14 +11,14 @@ use ensemble::random::Random;
 use tokio::task::JoinSet;
 
 use crate::client::{After, Connection, Failure, post};
-use crate::crowd::{Until, crowd};
+use crate::crowd::{Until, capacity, crowd};
 use crate::metrics::Metrics;
 use crate::pool::{Pool, Requests};
 use crate::server::Server;
 use crate::setup::Setup;
 use crate::texts::{Endless, Text, body};
 use crate::truth::{Comparison, Numbers, compare, truth};
-use crate::verdict::{Verdict, figure};
+use crate::verdict::Verdict;
 
 /// Where the numbers of the texts of each part begin.
 const BLOCKING_TEXTS: usize = 10_000_000;
@@ -44,10 +44,9 @@ pub(crate) struct Options {
 pub(crate) async fn run(setup: &Setup, options: &Options) -> Result<Verdict> {
     let endless = Endless::read(&setup.texts)?;
     let server = Server::start(setup, &["--recent-texts", "0"])?;
-    let until = Until::Time(Duration::from_secs(5));
-    let capacity = crowd(&Pool::new(server.address()), &endless.requests(server.address(), 0), 16, until).await.rate();
+    let requests = endless.requests(server.address(), 0);
+    let capacity = capacity(&Pool::new(server.address()), &requests, 16, Duration::from_secs(5)).await?;
     let mut verdict = Verdict::default();
-    figure(&format!("capacity {capacity:.1} texts/s"));
     let mut random = Random::new(setup.seed);
     before_their_turn(setup, &server, (&endless, capacity), (options.clients, &mut random), &mut verdict).await?;
     check_end(setup, &server, &endless.text(1), &mut verdict).await?;

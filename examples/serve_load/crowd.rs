@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use ensemble::error::{Error, Fault, Result};
 use tokio::task::JoinSet;
 
 use crate::pool::{Outcome, Pool, Requests};
+use crate::verdict::figure;
 
 /// What a crowd got.
 pub(crate) struct Crowd {
@@ -26,6 +28,20 @@ impl Crowd {
     pub(crate) fn failures(&self) -> usize {
         self.outcomes.iter().filter(|outcome| outcome.status() != Some(200)).count()
     }
+}
+
+/// Requests a second that a crowd gets answered with 200.
+///
+/// # Errors
+/// When none is: then nothing can be measured.
+pub(crate) async fn capacity(pool: &Arc<Pool>, requests: &Requests, clients: usize, time: Duration) -> Result<f64> {
+    let crowd = crowd(pool, requests, clients, Until::Time(time)).await;
+    if crowd.rate() > 0.0 {
+        figure(&format!("capacity {:.1} texts/s, {clients} clients", crowd.rate()));
+        return Ok(crowd.rate());
+    }
+    let first = crowd.outcomes.first().map(|outcome| format!("the first: {:?}", outcome.reply)).unwrap_or_default();
+    Err(Error::Io(vec![Fault::new("the capacity", "no request was answered with 200").help(first)]))
 }
 
 /// When a crowd stops.

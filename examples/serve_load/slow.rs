@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::client::{Connection, Failure, get, post_head};
-use crate::crowd::{Until, crowd};
+use crate::crowd::capacity;
 use crate::pace::{open_loop, poisson};
 use crate::pool::{Pool, Requests};
 use crate::server::Server;
@@ -73,10 +73,9 @@ pub(crate) async fn run(setup: &Setup, options: &Options) -> Result<Verdict> {
     let endless = Endless::read(&setup.texts)?;
     let server = Server::start(setup, &["--recent-texts", "0"])?;
     let (pool, address) = (Pool::new(server.address()), server.address());
-    let full = crowd(&pool, &endless.requests(address, 0), 16, Until::Time(Duration::from_secs(5))).await;
-    let rate = LOAD * full.rate();
+    let rate = LOAD * capacity(&pool, &endless.requests(address, 0), 16, Duration::from_secs(5)).await?;
     let (mut verdict, mut random) = (Verdict::default(), Random::new(setup.seed));
-    figure(&format!("capacity {:.1} texts/s; ordinary requests {rate:.1} a second at random", full.rate()));
+    figure(&format!("ordinary requests {rate:.1} a second at random, {LOAD} of the capacity"));
     let (mut ratios, mut lives, mut first) = (Vec::new(), Lives::new(), 1_000_000);
     for round in 0..options.rounds {
         let mut measured = Vec::new();
