@@ -100,7 +100,7 @@ fn heavy_crates_stay_in_their_rooms() {
         ("axum", &["serve"]),
         ("hyper", &["serve"]),
         ("tokio", &["serve", "cli"]),
-        ("prometheus", &["serve"]),
+        ("prometheus_client", &["serve"]),
         ("std::fs", &["files"]),
     ];
     for (path, text) in sources("src") {
