@@ -83,7 +83,7 @@ fn every_recorded_request_is_answered_with_its_status_and_shape() {
     let mut cases = 0;
     let mut wrong = Vec::new();
     for file in FILES {
-        let text = std::fs::read_to_string(folder.join(format!("{file}.json"))).expect("recorded bodies");
+        let text = crate::files::read_text(&folder.join(format!("{file}.json")), "recorded bodies").expect("there");
         let list: Vec<Value> = serde_json::from_str(&text).expect("JSON");
         for case in &list {
             let answer = send(&running, case);
