@@ -179,7 +179,13 @@ impl Shared {
 
     /// Reads one text and answers everyone who waits for it.
     fn read(&self, text: &PreparedText) {
-        if self.queue().drop_unwanted(&text.key) {
+        let unwanted = {
+            let mut queue = self.queue();
+            let unwanted = queue.drop_unwanted(&text.key);
+            self.show_queue(&queue);
+            unwanted
+        };
+        if unwanted {
             self.metrics.texts(TextSource::Cancelled, 1);
             return;
         }

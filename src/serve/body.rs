@@ -48,8 +48,8 @@ async fn discard(mut body: Body) {
 /// Reads a body to its end.
 ///
 /// # Errors
-/// 413 for more than [`Settings::max_body`] bytes; 408 for a body that
-/// takes longer than [`Settings::body_timeout`]; 503 when there is no room; 400 for one that breaks off.
+/// 413 for more than [`Settings::max_body`] bytes; 408 for a body that takes longer than [`Settings::body_timeout`]; 503 when
+/// there is no room; 400 for one that breaks off.
 pub(super) async fn read(
     settings: &Settings,
     room: &Arc<Semaphore>,

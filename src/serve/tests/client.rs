@@ -89,7 +89,12 @@ pub(super) fn get(address: SocketAddr, path: &str) -> Answer {
 }
 
 pub(super) fn post(address: SocketAddr, path: &str, body: &Value) -> Answer {
-    ask(address, "POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
+    post_text(address, path, &body.to_string())
+}
+
+/// Posts what is called JSON.
+pub(super) fn post_text(address: SocketAddr, path: &str, body: &str) -> Answer {
+    ask(address, "POST", path, &[("content-type", "application/json")], body.as_bytes())
 }
 
 /// The body of `/v1/score` for one prompt and its responses.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::client::{connect, items, post, read_answer, request};
+use super::client::{connect, items, post, post_text, read_answer, request};
 use super::fake::{Running, combined};
 use super::limits::wait_until;
 use crate::random::Random;
@@ -131,13 +131,7 @@ fn a_large_request_leaves_others_their_turn_and_ends_when_its_client_does() {
     wait_until(|| running.metric("ensemble_queue_bytes ") == 0.0);
     assert!(left.elapsed() < Duration::from_secs(1), "{:?}", left.elapsed());
     let asked = Instant::now();
-    let answer = super::client::ask(
-        running.address,
-        "POST",
-        "/v1/score",
-        &[("content-type", "application/json")],
-        large.as_bytes(),
-    );
+    let answer = post_text(running.address, "/v1/score", &large);
     assert_eq!(answer.status, 504);
     assert!(asked.elapsed() < Duration::from_millis(2900), "{:?}", asked.elapsed());
 }
@@ -149,13 +143,7 @@ fn bodies_that_would_take_much_more_than_their_length_are_refused_soon() {
     let values = format!("{{\"items\": [{}1]}}", "0,".repeat(1 << 20));
     for body in [key, values] {
         let asked = Instant::now();
-        let answer = super::client::ask(
-            running.address,
-            "POST",
-            "/v1/score",
-            &[("content-type", "application/json")],
-            body.as_bytes(),
-        );
+        let answer = post_text(running.address, "/v1/score", &body);
         assert_eq!(answer.status, 400, "{}", answer.text());
         assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     }
