@@ -119,7 +119,7 @@ fn encode(backbone: &Backbone, prompt: &str, response: &str) -> Encoded {
 
 /// The features of the one readout.
 fn features(backbone: &Backbone, encoded: &Encoded) -> Vec<f32> {
-    let mut vectors = backbone.features(encoded).expect("finite");
+    let mut vectors = backbone.features(&[encoded]).expect("finite").remove(0);
     assert_eq!(vectors.len(), 1);
     vectors.remove(0)
 }

@@ -209,15 +209,17 @@ impl Backbone {
         self.tokens.encode(rendered)
     }
 
-    /// The features of one text, one vector per readout, from one forward pass.
+    /// The features of `texts`, in their order, each one vector per readout. A text's features have the same bits
+    /// whatever stands beside it.
     ///
     /// # Errors
     /// [`Error::Numeric`] when a feature is not finite, [`Error::Model`] when the forward pass fails.
-    pub fn features(&self, encoded: &Encoded) -> Result<Vec<Vec<f32>>> {
-        let vectors = self.forward(encoded).map_err(|error| {
+    pub fn features(&self, texts: &[&Encoded]) -> Result<Vec<Vec<Vec<f32>>>> {
+        let vectors = texts.iter().map(|text| self.forward(text)).collect::<candle_core::Result<Vec<_>>>();
+        let vectors = vectors.map_err(|error| {
             Error::Model(vec![Fault::new(files::shown(&self.folder), format!("the forward pass failed: {error}"))])
         })?;
-        if vectors.iter().flatten().all(|value| value.is_finite()) {
+        if vectors.iter().flatten().flatten().all(|value| value.is_finite()) {
             return Ok(vectors);
         }
         Err(Error::Numeric(vec![

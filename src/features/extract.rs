@@ -78,7 +78,8 @@ impl PreparedText {
     /// # Errors
     /// What [`Backbone::features`] reports.
     pub fn embed(&self, backbone: &Backbone) -> Result<Row> {
-        let vector = backbone.features(&self.encoded)?.into_iter().next().unwrap_or_default();
+        let vectors = backbone.features(&[&self.encoded])?.into_iter().next().unwrap_or_default();
+        let vector = vectors.into_iter().next().unwrap_or_default();
         Ok(row(self.key, &self.encoded, vector))
     }
 }
@@ -128,7 +129,7 @@ impl<'a> Extractor<'a> {
         longest_first.sort_by_key(|&index| std::cmp::Reverse(encoded[index].ids.len()));
         let computed = self.parallel(texts.len(), &|position| {
             let index = longest_first[position];
-            let vectors = self.backbone.features(&encoded[index])?;
+            let vectors = self.backbone.features(&[&encoded[index]])?.into_iter().next().unwrap_or_default();
             progress.advance(1);
             let row = |(readout, vector)| row(key(readout, texts[index]), &encoded[index], vector);
             Ok((index, self.backbone.readouts().iter().zip(vectors).map(row).collect()))

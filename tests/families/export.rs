@@ -94,7 +94,7 @@ fn difference(exported: &Path, golden: &Value) -> f64 {
         let (prompt, response) = messages(example);
         let encoded = backbone.encode(&backbone.render(&prompt, &response).expect("renders")).expect("encodes");
         assert_eq!(serde_json::json!(encoded.ids), example["ids"]);
-        let features = backbone.features(&encoded).expect("finite").remove(0);
+        let features = backbone.features(&[&encoded]).expect("finite").remove(0).remove(0);
         let expected = example["logits"].as_array().expect("logits").iter().filter_map(Value::as_f64);
         let found = &features[features.len() - labels.len()..];
         assert_eq!(example["logits"].as_array().map(Vec::len), Some(labels.len()));
