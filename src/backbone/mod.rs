@@ -32,6 +32,7 @@ mod tokens;
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Tensor;
 use serde_json::Value;
 
 pub use chat_template::{ChatTemplate, SpecialTokens};
@@ -47,7 +48,7 @@ use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
 use crate::progress::{Progress, Silent};
 use hub_cache::RepositoryId;
-use model::{Architecture, Shape, Transformer};
+use model::{Architecture, Placement, Shape, Transformer};
 use score_head::ScoreHead;
 use text_format::TextFiles;
 
@@ -117,7 +118,7 @@ impl Backbone {
             Error::Model(vec![Fault::new(path.display(), format!("the weights do not load: {error}"))])
         };
         let score_head = head.map(|head| head.load(&weights)).transpose().map_err(refused)?;
-        let transformer = architecture.load(&weights, deepest).map_err(refused)?;
+        let transformer = architecture.load(&weights, deepest, &Placement::CPU).map_err(refused)?;
         Ok(Self {
             place,
             folder: path,
@@ -215,8 +216,7 @@ impl Backbone {
     /// # Errors
     /// [`Error::Numeric`] when a feature is not finite, [`Error::Model`] when the forward pass fails.
     pub fn features(&self, texts: &[&Encoded]) -> Result<Vec<Vec<Vec<f32>>>> {
-        let vectors = texts.iter().map(|text| self.forward(text)).collect::<candle_core::Result<Vec<_>>>();
-        let vectors = vectors.map_err(|error| {
+        let vectors = self.forward(texts).map_err(|error| {
             Error::Model(vec![Fault::new(files::shown(&self.folder), format!("the forward pass failed: {error}"))])
         })?;
         if vectors.iter().flatten().flatten().all(|value| value.is_finite()) {
@@ -228,14 +228,19 @@ impl Backbone {
         ]))
     }
 
-    fn forward(&self, encoded: &Encoded) -> candle_core::Result<Vec<Vec<f32>>> {
-        let states = self.transformer.states(encoded, &self.computed)?;
+    fn forward(&self, texts: &[&Encoded]) -> candle_core::Result<Vec<Vec<Vec<f32>>>> {
+        let states = self.transformer.states(texts, &self.computed)?;
+        texts.iter().zip(&states).map(|(text, states)| self.read(text, states)).collect()
+    }
+
+    /// The vectors of one text, one per readout, from its states in the computed layers.
+    fn read(&self, encoded: &Encoded, states: &[Tensor]) -> candle_core::Result<Vec<Vec<f32>>> {
         let scores = match (&self.score_head, states.last()) {
             (Some(head), Some(last)) => head.scores(last, &encoded.ids)?,
             _ => Vec::new(),
         };
         let vector = |readout: &Readout| {
-            let mut features = readout.pool(&states, &self.computed, encoded)?;
+            let mut features = readout.pool(states, &self.computed, encoded)?;
             features.extend(&scores);
             Ok(features)
         };

@@ -1,11 +1,13 @@
 //! What several architectures are made of: linear maps, norms and activations as a checkpoint names them.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use candle_core::{DType, Device, Tensor};
-use candle_nn::{Activation, LayerNorm, Linear};
+use candle_core::Tensor;
+use candle_nn::{Activation, LayerNorm, Linear, VarBuilder};
 
 use super::checkpoint::Weights;
+use super::model::Placement;
 
 /// What [`activation`] knows.
 pub(super) const ACTIVATIONS: &str = "gelu, gelu_new, gelu_pytorch_tanh, relu, silu";
@@ -21,6 +23,11 @@ pub(super) fn activation(name: &str) -> Option<Activation> {
     }
 }
 
+/// Tensors under candle's own loader interface; those that are where they are to be are shared, not copied.
+pub(super) fn builder(tensors: BTreeMap<String, Tensor>, placement: &Placement) -> VarBuilder<'static> {
+    VarBuilder::from_tensors(tensors.into_iter().collect(), placement.tensor_type(), &placement.device)
+}
+
 /// The linear map `name`, with a bias or without.
 pub(super) fn linear(weights: &Weights, name: &str, biased: bool) -> candle_core::Result<Linear> {
     let bias = biased.then(|| weights.get(&format!("{name}.bias"))).transpose()?;
@@ -31,11 +38,7 @@ pub(super) fn linear(weights: &Weights, name: &str, biased: bool) -> candle_core
 pub(super) fn norm(weights: &Weights, name: &str, biased: bool, epsilon: f64) -> candle_core::Result<LayerNorm> {
     let weight = weights.get(&format!("{name}.weight"))?;
     // A bias of zero rather than none: candle has a fused kernel for a norm with a bias only.
-    let bias = if biased {
-        weights.get(&format!("{name}.bias"))?
-    } else {
-        Tensor::zeros(weight.dims(), DType::F32, &Device::Cpu)?
-    };
+    let bias = if biased { weights.get(&format!("{name}.bias"))? } else { weight.zeros_like()? };
     Ok(LayerNorm::new(weight, bias, epsilon))
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use candle_core::Tensor;
 
+use super::model::Placement;
 use super::tokens::{Cut, Encoded};
 use super::{checkpoint, locate, read_architecture};
 use crate::error::{Error, Fault, Result};
@@ -32,9 +33,9 @@ pub fn token_losses(path: &Path, ids: &[u32]) -> Result<Vec<f64>> {
     let encoded =
         Encoded { ids: ids.to_vec(), type_ids: vec![0; ids.len()], response: 0..ids.len(), cut: Cut::default() };
     let losses = architecture
-        .load(&weights, logits)
-        .and_then(|transformer| transformer.states(&encoded, &[logits]))
-        .and_then(|states| states.first().map_or(Ok(Vec::new()), |logits| losses(logits, ids)));
+        .load(&weights, logits, &Placement::CPU)
+        .and_then(|transformer| transformer.states(&[&encoded], &[logits]))
+        .and_then(|states| states.iter().flatten().next().map_or(Ok(Vec::new()), |logits| losses(logits, ids)));
     losses.map_err(|error| refused(format!("the forward pass failed: {error}")))
 }
 

@@ -1,6 +1,6 @@
 //! How token states become one feature vector: which layers, which tokens, and the digest that names the features.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::model::Shape;
 use super::tokens::Encoded;
@@ -55,7 +55,8 @@ fn pool(states: &Tensor, encoded: &Encoded, pooling: Pooling) -> candle_core::Re
         Pooling::MeanResponse if encoded.response.is_empty() => 0..count,
         Pooling::MeanResponse => encoded.response.clone(),
     };
-    let rows = states.narrow(0, range.start, range.len())?.to_device(&Device::Cpu)?.to_vec2::<f32>()?;
+    let rows = states.narrow(0, range.start, range.len())?.to_device(&Device::Cpu)?;
+    let rows = rows.to_dtype(DType::F32)?.to_vec2::<f32>()?;
     let mut sums = vec![0f64; states.dim(1)?];
     for row in &rows {
         for (sum, value) in sums.iter_mut().zip(row) {

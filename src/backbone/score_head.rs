@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use candle_nn::{Activation, LayerNorm, Linear, Module};
 use serde_json::Value;
 
@@ -104,8 +104,10 @@ impl ScoreHead {
                 let last = ids.iter().rposition(|id| Some(*id) != padding);
                 states.narrow(0, last.unwrap_or(0), 1)?
             }
-            Source::Mean => states.mean_keepdim(0)?,
+            Source::Mean => states.to_dtype(DType::F32)?.mean_keepdim(0)?,
         };
+        // One state is left: wherever the transformer runs, its head runs here, in f32.
+        state = state.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
         for step in &self.steps {
             state = match step {
                 Step::Linear(linear) => linear.forward(&state)?,
@@ -261,7 +263,6 @@ fn modernbert(fields: &mut Fields<'_>, width: usize, count: usize) -> (Source, V
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
     use serde_json::json;
 
     use super::*;

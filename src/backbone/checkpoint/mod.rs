@@ -14,11 +14,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
+use candle_core::Tensor;
 use serde_json::Value;
 
 use super::locate::{ModelFiles, WeightFiles};
+use super::model::Placement;
 use super::small_files;
 use crate::error::Result;
 use crate::files::Digest;
@@ -26,7 +26,7 @@ use collector::Collector;
 pub(super) use gguf::{Family, Gguf};
 pub(super) use index::Index;
 
-/// Weights in f32 with the digest of the files they came from.
+/// Weights with the digest of the files they came from; they are read in f32 to the processor's memory.
 pub(super) struct Weights {
     /// Covers every byte of every weight file; of one file it is the digest of that file.
     pub(super) digest: Digest,
@@ -42,10 +42,15 @@ impl Weights {
         self.tensors.get(name).cloned().ok_or_else(|| candle_core::Error::CannotFindTensor { path: name.into() }.bt())
     }
 
-    /// The tensors under candle's own loader interface; they are shared, not copied.
-    pub(super) fn builder(&self) -> VarBuilder<'static> {
-        let tensors = self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
-        VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)
+    /// The weights where candle is to compute with them; those that are there already are shared, not copied.
+    ///
+    /// # Errors
+    /// When the device has no room for a tensor.
+    pub(super) fn on(&self, placement: &Placement) -> candle_core::Result<Self> {
+        let moved = |(name, tensor): (&String, &Tensor)| {
+            Ok((name.clone(), tensor.to_dtype(placement.tensor_type())?.to_device(&placement.device)?))
+        };
+        Ok(Self { digest: self.digest, tensors: self.tensors.iter().map(moved).collect::<candle_core::Result<_>>()? })
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ::safetensors::tensor::{Dtype, TensorView, serialize};
+use candle_core::DType;
 use serde_json::{Value, json};
 
 use super::*;
@@ -88,8 +89,20 @@ fn every_float_type_becomes_f32_under_the_name_without_a_prefix() {
     assert_eq!(values(&weights, "embeddings.LayerNorm.bias"), [8.0]);
     assert!(weights.get("vision.unused").is_err());
     assert_eq!(weights.digest, Digest::of(&bytes));
-    let built = weights.builder().pp("layers.0").get((2, 1), "a.weight").expect("shared");
-    assert_eq!(built.flatten_all().and_then(|tensor| tensor.to_vec1::<f32>()).expect("read"), [1.5, -2.0]);
+}
+
+#[test]
+fn weights_are_shared_where_they_are_and_rounded_where_they_are_to_be() {
+    let folder = folder();
+    // bf16 keeps 8 bits: of the two numbers between which 1 + 2^-8 lies half way, the even one is taken.
+    write(folder.path(), "model.safetensors", &file(&[("a", f32s(&[3], &[1.5, 1.003_906_25, 1.011_718_75]))]));
+    let weights = read_at(folder.path(), &[("a", &[3])]).expect("reads");
+    let same = weights.on(&Placement::CPU).expect("placed");
+    assert!(same.get("a").expect("a").id() == weights.get("a").expect("a").id(), "no copy is made");
+    let rounded = weights.on(&Placement { dtype: crate::config::Dtype::Bf16, ..Placement::CPU }).expect("placed");
+    let tensor = rounded.get("a").and_then(|tensor| tensor.to_dtype(DType::F32)).expect("a");
+    assert_eq!(tensor.to_vec1::<f32>().expect("read"), [1.5, 1.0, 1.015_625]);
+    assert_eq!(rounded.digest, weights.digest, "the digest is of the files");
 }
 
 #[test]

@@ -70,7 +70,8 @@ impl Attention {
         let key = key.narrow(0, first, seen)?.permute((1, 2, 0))?;
         let value = value.narrow(0, first, seen)?.transpose(0, 1)?;
         let scores = query.matmul(&key)?.reshape((keys * sharing, count, seen))?;
-        let weights = softmax_last_dim(&scores.broadcast_add(&mask(start, count, first, self.window)?)?)?;
+        let mask = mask(start, count, first, self.window)?.to_dtype(scores.dtype())?.to_device(scores.device())?;
+        let weights = softmax_last_dim(&scores.broadcast_add(&mask)?)?;
         let attended = weights.reshape((keys, sharing * count, seen))?.matmul(&value)?;
         attended.reshape((keys, sharing, count, size))?.permute((2, 0, 1, 3))?.reshape((count, keys * sharing * size))
     }

@@ -14,12 +14,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::{Device, Module, Result, Tensor, bail};
+use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{Activation, Linear};
 use serde_json::Value;
 
 use super::checkpoint::Weights;
-use super::model::{Architecture, Shape, Transformer};
+use super::model::{Architecture, Placement, Shape, SingleText, Transformer};
 use super::tokens::Encoded;
 use crate::error::Fault;
 use attention::{Angles, Attention};
@@ -64,7 +64,8 @@ impl Architecture for DecoderConfig {
         tensors
     }
 
-    fn load(&self, weights: &Weights, deepest: usize) -> Result<Box<dyn Transformer>> {
+    fn load(&self, weights: &Weights, deepest: usize, placement: &Placement) -> Result<Box<dyn Transformer>> {
+        let weights = weights.on(placement)?;
         Ok(Box::new(Decoder::load(self, deepest, &|name| weights.get(name))?))
     }
 }
@@ -249,7 +250,7 @@ impl Decoder {
         if ids.is_empty() {
             bail!("a text without tokens has no states");
         }
-        let states = self.embedding.index_select(&Tensor::new(ids, &Device::Cpu)?, 0)?;
+        let states = self.embedding.index_select(&Tensor::new(ids, self.embedding.device())?, 0)?;
         self.embedding_scale.map_or(Ok(states.clone()), |scale| states * scale)
     }
 
@@ -268,15 +269,16 @@ impl Decoder {
     }
 }
 
-impl Transformer for Decoder {
-    fn states(&self, encoded: &Encoded, layers: &[usize]) -> Result<Vec<Tensor>> {
+impl SingleText for Decoder {
+    fn states_of(&self, encoded: &Encoded, layers: &[usize]) -> Result<Vec<Tensor>> {
         let deepest = layers.iter().copied().max().unwrap_or(0);
         if deepest > self.layers.len() + usize::from(self.unembedding.is_some()) {
             bail!("layer {deepest} was not loaded");
         }
         let angles = |rotary: &Rotary| {
             let (cosines, sines) = rotary.tables(encoded.ids.len())?;
-            Ok::<_, candle_core::Error>(Angles { cosines, sines })
+            let like = |table: Tensor| table.to_dtype(self.embedding.dtype())?.to_device(self.embedding.device());
+            Ok::<_, candle_core::Error>(Angles { cosines: like(cosines)?, sines: like(sines)? })
         };
         let mut state = self.embed(&encoded.ids)?;
         let (full, sliding) = (angles(&self.rotary.0)?, angles(&self.rotary.1)?);

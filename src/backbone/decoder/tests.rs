@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Decoder;
 use super::config::DecoderConfig;
-use crate::backbone::model::{Architecture, Transformer};
+use crate::backbone::model::{Architecture, SingleText};
 use crate::backbone::perplexity;
 use crate::backbone::tokens::{Cut, Encoded};
 use crate::files;
@@ -104,7 +104,7 @@ fn worst_layer(case: &str, folder: &str, block: usize) -> f32 {
     let layers: Vec<usize> = (0..=decoder.count).collect();
     let mut worst = 0f32;
     for length in LENGTHS {
-        let states = decoder.states(&encoded(&ids(&reference, length)), &layers).expect("states");
+        let states = decoder.states_of(&encoded(&ids(&reference, length)), &layers).expect("states");
         for (layer, state) in states.iter().enumerate() {
             let expected = reference[&format!("states_{length}")].get(layer).expect("layer");
             assert_eq!(state.dims(), expected.dims());
@@ -139,7 +139,7 @@ fn losses_equal_transformers() {
         let (decoder, reference) = (decoder(case, folder), tensors(case, "reference.safetensors"));
         for length in [7, 40] {
             let ids = ids(&reference, length);
-            let logits = &decoder.states(&encoded(&ids), &[decoder.count + 1]).expect("logits")[0];
+            let logits = &decoder.states_of(&encoded(&ids), &[decoder.count + 1]).expect("logits")[0];
             let losses: Vec<f32> =
                 perplexity::losses(logits, &ids).expect("losses").iter().map(|&loss| loss as f32).collect();
             let worst = difference(&losses, &values(&reference[&format!("losses_{length}")]));
@@ -164,14 +164,14 @@ fn one_layer_alone_has_the_bits_of_all_layers_together() {
         let (whole, weights, config) = (decoder(case, folder), weights(folder), config(case));
         let text = encoded(&ids(&tensors(case, "reference.safetensors"), 40));
         let layers: Vec<usize> = (0..=whole.count + 1).collect();
-        let all = whole.states(&text, &layers).expect("states");
+        let all = whole.states_of(&text, &layers).expect("states");
         for &layer in &layers {
             let cut = Decoder::load(&config, layer, &|name| get(&weights, name)).expect("loads");
-            let alone = cut.states(&text, &[layer]).expect("states");
+            let alone = cut.states_of(&text, &[layer]).expect("states");
             assert_eq!(bits(&alone[0]), bits(&all[layer]), "{case}, layer {layer}");
-            assert!(cut.states(&text, &[layer + 1]).is_err(), "{case}: layer {layer} is the deepest");
+            assert!(cut.states_of(&text, &[layer + 1]).is_err(), "{case}: layer {layer} is the deepest");
         }
-        let swapped = whole.states(&text, &[2, 0, 2]).expect("states");
+        let swapped = whole.states_of(&text, &[2, 0, 2]).expect("states");
         assert_eq!(swapped.iter().map(bits).collect::<Vec<_>>(), [bits(&all[2]), bits(&all[0]), bits(&all[2])]);
     }
 }
@@ -181,7 +181,7 @@ fn a_token_sees_only_what_stands_before_it() {
     for (case, folder) in CASES {
         let decoder = decoder(case, folder);
         let ids = ids(&tensors(case, "reference.safetensors"), 40);
-        let last = |ids: &[u32]| values(&decoder.states(&encoded(ids), &[decoder.count]).expect("states")[0]);
+        let last = |ids: &[u32]| values(&decoder.states_of(&encoded(ids), &[decoder.count]).expect("states")[0]);
         let (whole, beginning) = (last(&ids), last(&ids[..23]));
         let worst = difference(&beginning, &whole[..beginning.len()]);
         assert!(worst < 1e-5, "{case}: {worst:e}");
@@ -212,7 +212,7 @@ fn listed_tensors_are_those_that_are_read_and_stored() {
 #[test]
 fn ids_without_a_row_and_empty_texts_are_errors() {
     let decoder = decoder("llama", "llama");
-    assert!(decoder.states(&encoded(&[5, 96]), &[1]).is_err());
-    assert!(decoder.states(&encoded(&[]), &[1]).is_err());
-    assert!(decoder.states(&encoded(&[5, 95]), &[]).expect("nothing was asked").is_empty());
+    assert!(decoder.states_of(&encoded(&[5, 96]), &[1]).is_err());
+    assert!(decoder.states_of(&encoded(&[]), &[1]).is_err());
+    assert!(decoder.states_of(&encoded(&[5, 95]), &[]).expect("nothing was asked").is_empty());
 }

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
-use candle_nn::{LayerNorm, Module, VarBuilder};
+use candle_core::Tensor;
+use candle_nn::{LayerNorm, Module};
 use candle_transformers::models::bert::{BertEncoder, BertLayer, Config, HiddenAct, PositionEmbeddingType};
 use serde_json::json;
 
 use super::super::checkpoint::Weights;
 use super::super::fields::Fields;
-use super::super::model::{Architecture, Shape, Transformer};
+use super::super::model::{Architecture, Placement, Shape, SingleText, Transformer};
 use super::super::parts::{self, Tensors};
 use super::super::tokens::Encoded;
 use super::{SIZES, Sizes, run};
@@ -94,7 +94,12 @@ impl Bert {
     }
 
     /// The first `deepest` layers, each as an encoder of its own so that the states between them can be kept.
-    fn load_layers(&self, weights: &Weights, deepest: usize) -> candle_core::Result<Vec<BertEncoder>> {
+    fn load_layers(
+        &self,
+        weights: &Weights,
+        deepest: usize,
+        placement: &Placement,
+    ) -> candle_core::Result<Vec<BertEncoder>> {
         let mut tensors = BTreeMap::new();
         let parts = || MAPS.iter().map(|(bert, distilbert, ..)| (*bert, *distilbert)).chain(NORMS);
         for layer in 0..deepest {
@@ -105,7 +110,7 @@ impl Bert {
                 }
             }
         }
-        let builder = VarBuilder::from_tensors(tensors.into_iter().collect(), DType::F32, &Device::Cpu);
+        let builder = parts::builder(tensors, placement);
         let mut whole = BertEncoder::load(builder, &self.candle(deepest))?;
         let layers = std::mem::take(&mut whole.layers);
         let single = |layer: BertLayer| {
@@ -166,13 +171,19 @@ impl Architecture for Bert {
         tensors.0
     }
 
-    fn load(&self, weights: &Weights, deepest: usize) -> candle_core::Result<Box<dyn Transformer>> {
+    fn load(
+        &self,
+        weights: &Weights,
+        deepest: usize,
+        placement: &Placement,
+    ) -> candle_core::Result<Box<dyn Transformer>> {
+        let weights = &weights.on(placement)?;
         let get = |name: &str| weights.get(&format!("embeddings.{name}.weight"));
         let types = (self.types > 0).then(|| get("token_type_embeddings")).transpose()?;
         let norm = parts::norm(weights, "embeddings.LayerNorm", true, self.epsilon)?;
         let (words, positions) = (get("word_embeddings")?, get("position_embeddings")?);
         let embeddings = Embeddings { words, types, positions, norm, padding: self.padding };
-        Ok(Box::new(Loaded { embeddings, layers: self.load_layers(weights, deepest)? }))
+        Ok(Box::new(Loaded { embeddings, layers: self.load_layers(weights, deepest, placement)? }))
     }
 }
 
@@ -188,7 +199,7 @@ struct Embeddings {
 impl Embeddings {
     /// `(1, tokens, width)`.
     fn forward(&self, encoded: &Encoded) -> candle_core::Result<Tensor> {
-        let rows = |table: &Tensor, rows: Vec<u32>| table.index_select(&Tensor::new(rows, &Device::Cpu)?, 0);
+        let rows = |table: &Tensor, rows: Vec<u32>| table.index_select(&Tensor::new(rows, table.device())?, 0);
         let mut sum = rows(&self.words, encoded.ids.clone())?;
         if let Some(types) = &self.types {
             let last = types.dim(0)? as u32 - 1;
@@ -219,11 +230,11 @@ struct Loaded {
     layers: Vec<BertEncoder>,
 }
 
-impl Transformer for Loaded {
-    fn states(&self, encoded: &Encoded, layers: &[usize]) -> candle_core::Result<Vec<Tensor>> {
-        // One unpadded text: nothing is masked, so the additive mask is zero.
-        let mask = Tensor::zeros((1, 1, 1, 1), DType::F32, &Device::Cpu)?;
+impl SingleText for Loaded {
+    fn states_of(&self, encoded: &Encoded, layers: &[usize]) -> candle_core::Result<Vec<Tensor>> {
         let embedded = self.embeddings.forward(encoded)?;
+        // One unpadded text: nothing is masked, so the additive mask is zero.
+        let mask = Tensor::zeros((1, 1, 1, 1), embedded.dtype(), embedded.device())?;
         let states = run(embedded, &self.layers, layers, |layer, state| layer.forward(state, &mask))?;
         states.iter().map(|state| state.squeeze(0)).collect()
     }

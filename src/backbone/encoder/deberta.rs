@@ -6,14 +6,13 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
 use candle_transformers::models::debertav2::{Config, DebertaV2Embeddings, DebertaV2Encoder, HiddenAct};
 use serde_json::{Value, json};
 
 use super::super::checkpoint::Weights;
 use super::super::fields::{Fields, shown};
-use super::super::model::{Architecture, Shape, Transformer};
-use super::super::parts::Tensors;
+use super::super::model::{Architecture, Placement, Shape, SingleText, Transformer};
+use super::super::parts::{self, Tensors};
 use super::super::tokens::Encoded;
 use super::{SIZES, Sizes, run};
 
@@ -128,6 +127,20 @@ impl DebertaV2 {
         maps.into_iter().filter(used).map(|(_, map)| map).collect()
     }
 
+    fn embedding_tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let width = self.sizes.width;
+        let mut tensors = Tensors::default();
+        tensors.matrix("embeddings.word_embeddings", self.sizes.vocabulary, width);
+        if self.absolute {
+            tensors.matrix("embeddings.position_embeddings", self.sizes.positions, width);
+        }
+        if self.types > 0 {
+            tensors.matrix("embeddings.token_type_embeddings", self.types, width);
+        }
+        tensors.norm("embeddings.LayerNorm", width, true);
+        tensors.0
+    }
+
     fn layer_tensors(&self, layer: usize) -> Vec<(String, Vec<usize>)> {
         let Sizes { width, inner, .. } = self.sizes;
         let (mut tensors, prefix) = (Tensors::default(), format!("encoder.layer.{layer}"));
@@ -155,7 +168,12 @@ impl DebertaV2 {
     }
 
     /// One layer as an encoder of its own, which calls it `layer.0`.
-    fn load_layer(&self, weights: &Weights, layer: usize) -> candle_core::Result<DebertaV2Encoder> {
+    fn load_layer(
+        &self,
+        weights: &Weights,
+        layer: usize,
+        placement: &Placement,
+    ) -> candle_core::Result<DebertaV2Encoder> {
         let mut tensors = BTreeMap::new();
         let own = format!("encoder.layer.{layer}.");
         for (name, _) in self.layer_tensors(layer).into_iter().chain(self.relative_tensors()) {
@@ -165,10 +183,7 @@ impl DebertaV2 {
             };
             tensors.insert(inside, weights.get(&name)?);
         }
-        DebertaV2Encoder::load(
-            VarBuilder::from_tensors(tensors.into_iter().collect(), DType::F32, &Device::Cpu),
-            &self.candle(),
-        )
+        DebertaV2Encoder::load(parts::builder(tensors, placement), &self.candle())
     }
 
     /// The configuration of a model of one layer.
@@ -216,28 +231,29 @@ impl Architecture for DebertaV2 {
     }
 
     fn tensors(&self, deepest: usize) -> Vec<(String, Vec<usize>)> {
-        let width = self.sizes.width;
-        let mut tensors = Tensors::default();
-        tensors.matrix("embeddings.word_embeddings", self.sizes.vocabulary, width);
-        if self.absolute {
-            tensors.matrix("embeddings.position_embeddings", self.sizes.positions, width);
-        }
-        if self.types > 0 {
-            tensors.matrix("embeddings.token_type_embeddings", self.types, width);
-        }
-        tensors.norm("embeddings.LayerNorm", width, true);
+        let mut tensors = self.embedding_tensors();
         if deepest > 0 {
-            tensors.0.extend(self.relative_tensors());
+            tensors.extend(self.relative_tensors());
         }
-        tensors.0.extend((0..deepest).flat_map(|layer| self.layer_tensors(layer)));
-        tensors.0
+        tensors.extend((0..deepest).flat_map(|layer| self.layer_tensors(layer)));
+        tensors
     }
 
-    fn load(&self, weights: &Weights, deepest: usize) -> candle_core::Result<Box<dyn Transformer>> {
+    fn load(
+        &self,
+        weights: &Weights,
+        deepest: usize,
+        placement: &Placement,
+    ) -> candle_core::Result<Box<dyn Transformer>> {
+        let weights = &weights.on(placement)?;
+        let embeddings = self.embedding_tensors().into_iter().map(|(name, _)| Ok((name.clone(), weights.get(&name)?)));
+        let embeddings = parts::builder(embeddings.collect::<candle_core::Result<_>>()?, placement).pp("embeddings");
+        let layer = |layer: usize| self.load_layer(weights, layer, placement);
         Ok(Box::new(Loaded {
-            embeddings: DebertaV2Embeddings::load(weights.builder().pp("embeddings"), &self.candle())?,
-            layers: (0..deepest).map(|layer| self.load_layer(weights, layer)).collect::<candle_core::Result<_>>()?,
+            embeddings: DebertaV2Embeddings::load(embeddings, &self.candle())?,
+            layers: (0..deepest).map(layer).collect::<candle_core::Result<_>>()?,
             types: self.types,
+            device: placement.device.clone(),
         }))
     }
 }
@@ -247,16 +263,17 @@ struct Loaded {
     /// Encoders of one layer each.
     layers: Vec<DebertaV2Encoder>,
     types: usize,
+    device: Device,
 }
 
-impl Transformer for Loaded {
-    fn states(&self, encoded: &Encoded, layers: &[usize]) -> candle_core::Result<Vec<Tensor>> {
-        let ids = Tensor::new(encoded.ids.as_slice(), &Device::Cpu)?.unsqueeze(0)?;
+impl SingleText for Loaded {
+    fn states_of(&self, encoded: &Encoded, layers: &[usize]) -> candle_core::Result<Vec<Tensor>> {
+        let ids = Tensor::new(encoded.ids.as_slice(), &self.device)?.unsqueeze(0)?;
         let last = self.types.saturating_sub(1) as u32;
         let types: Vec<u32> = encoded.type_ids.iter().map(|kind| *kind.min(&last)).collect();
-        let types = Tensor::from_vec(types, ids.dims(), &Device::Cpu)?;
+        let types = Tensor::from_vec(types, ids.dims(), &self.device)?;
         // One unpadded text: every token is seen.
-        let mask = Tensor::ones(ids.dims(), DType::F32, &Device::Cpu)?;
+        let mask = Tensor::ones(ids.dims(), DType::F32, &self.device)?;
         let embedded = self.embeddings.forward(Some(&ids), Some(&types), None, None, None)?;
         let forward = |layer: &DebertaV2Encoder, state: &Tensor| layer.forward(state, &mask, None, None);
         run(embedded, &self.layers, layers, forward)?.iter().map(|state| state.squeeze(0)).collect()

@@ -3,13 +3,13 @@
 //! Source: Warner et al., "Smarter, Better, Faster, Longer" (2024). candle-transformers has the model, but its layers
 //! are private and its only output is the one after the final norm, so the few lines of a layer stand here.
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, Tensor};
 use candle_nn::{Activation, LayerNorm, Linear, Module, ops, rotary_emb};
 use serde_json::{Value, json};
 
 use super::super::checkpoint::Weights;
 use super::super::fields::{Fields, shown};
-use super::super::model::{Architecture, Shape, Transformer};
+use super::super::model::{Architecture, Placement, Shape, SingleText, Transformer};
 use super::super::parts::{self, Tensors};
 use super::super::tokens::Encoded;
 use super::{SIZES, Sizes, run};
@@ -130,7 +130,13 @@ impl Architecture for ModernBert {
         tensors.0
     }
 
-    fn load(&self, weights: &Weights, deepest: usize) -> candle_core::Result<Box<dyn Transformer>> {
+    fn load(
+        &self,
+        weights: &Weights,
+        deepest: usize,
+        placement: &Placement,
+    ) -> candle_core::Result<Box<dyn Transformer>> {
+        let weights = &weights.on(placement)?;
         let linear = |name: String, biased: bool| parts::linear(weights, &name, biased);
         let norm = |name: &str| parts::norm(weights, name, self.norm_bias, self.epsilon);
         let load_layer = |layer: usize| {
@@ -222,7 +228,7 @@ impl Loaded {
         let angles = angles(tokens, self.head_width, base);
         let table = |of: fn(f32) -> f32| {
             let values: Vec<f32> = angles.iter().map(|angle| of(*angle)).collect();
-            Tensor::from_vec(values, (tokens, self.head_width / 2), &Device::Cpu)
+            Tensor::from_vec(values, (tokens, self.head_width / 2), self.words.device())?.to_dtype(self.words.dtype())
         };
         Ok(Surroundings { cosine: table(libm::cosf)?, sine: table(libm::sinf)?, mask })
     }
@@ -234,7 +240,7 @@ impl Loaded {
         }
         let pairs = (0..tokens).flat_map(|query| (0..tokens).map(move |key| query.abs_diff(key)));
         let mask: Vec<f32> = pairs.map(|apart| if apart <= self.reach { 0.0 } else { f32::NEG_INFINITY }).collect();
-        Tensor::from_vec(mask, (tokens, tokens), &Device::Cpu).map(Some)
+        Tensor::from_vec(mask, (tokens, tokens), self.words.device())?.to_dtype(self.words.dtype()).map(Some)
     }
 }
 
@@ -246,12 +252,12 @@ fn angles(tokens: usize, head_width: usize, base: f64) -> Vec<f32> {
     (0..tokens).flat_map(|position| frequencies.iter().map(move |frequency| position as f32 * frequency)).collect()
 }
 
-impl Transformer for Loaded {
-    fn states(&self, encoded: &Encoded, layers: &[usize]) -> candle_core::Result<Vec<Tensor>> {
+impl SingleText for Loaded {
+    fn states_of(&self, encoded: &Encoded, layers: &[usize]) -> candle_core::Result<Vec<Tensor>> {
         let tokens = encoded.ids.len();
         let global = self.surroundings(tokens, self.bases[0], None)?;
         let local = self.surroundings(tokens, self.bases[1], self.window(tokens)?)?;
-        let words = self.words.index_select(&Tensor::new(encoded.ids.as_slice(), &Device::Cpu)?, 0)?;
+        let words = self.words.index_select(&Tensor::new(encoded.ids.as_slice(), self.words.device())?, 0)?;
         let embedded = self.embedding_norm.forward(&words)?;
         let forward = |layer: &Layer, state: &Tensor| layer.forward(state, if layer.local { &local } else { &global });
         let states = run(embedded, &self.layers, layers, forward)?;

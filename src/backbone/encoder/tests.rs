@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::super::checkpoint;
 use super::super::locate;
-use super::super::model::Transformer;
+use super::super::model::{Placement, Transformer};
 use super::super::score_head::ScoreHead;
 use super::super::tokens::{Cut, Encoded};
 use crate::files;
@@ -69,7 +69,7 @@ fn open(name: &str, deepest: Option<usize>) -> Model {
     let mut expected = architecture.tensors(deepest);
     expected.extend(head.tensors());
     let weights = checkpoint::read(&locate::locate(&folder).expect("found"), &expected).expect("read");
-    let transformer = architecture.load(&weights, deepest).expect("loads");
+    let transformer = architecture.load(&weights, deepest, &Placement::CPU).expect("loads");
     Model { folder, layers, transformer, head: head.load(&weights).expect("loads") }
 }
 
@@ -82,6 +82,10 @@ impl Model {
         let states = states.expect("fixture");
         assert_eq!(cases.len(), states.len());
         cases.into_iter().enumerate().map(|(index, case)| (case, states[&index.to_string()].clone())).collect()
+    }
+
+    fn states(&self, case: &Case, layers: &[usize]) -> candle_core::Result<Vec<Tensor>> {
+        Ok(self.transformer.states(&[&case.encoded()], layers)?.remove(0))
     }
 
     fn all_layers(&self) -> Vec<usize> {
@@ -106,7 +110,7 @@ fn every_layer_of_every_family_equals_transformers() {
         let model = open(name, None);
         let mut worst = vec![0f32; model.layers + 1];
         for (case, reference) in model.cases() {
-            let states = model.transformer.states(&case.encoded(), &model.all_layers()).expect("runs");
+            let states = model.states(&case, &model.all_layers()).expect("runs");
             for (layer, state) in states.iter().enumerate() {
                 let expected = reference.get(layer).expect("a layer");
                 assert_eq!(state.dims(), expected.dims());
@@ -123,7 +127,7 @@ fn every_score_head_equals_transformers() {
     for name in MODELS {
         let (model, mut worst) = (open(name, None), 0f32);
         for (case, _) in model.cases() {
-            let states = model.transformer.states(&case.encoded(), &[model.layers]).expect("runs");
+            let states = model.states(&case, &[model.layers]).expect("runs");
             let scores = model.head.scores(&states[0], &case.ids).expect("scores");
             assert_eq!(scores.len(), model.head.labels().len());
             worst = worst.max(relative_difference(&scores, &case.logits));
@@ -140,13 +144,13 @@ fn one_layer_has_the_same_bits_alone_in_any_order_and_in_a_model_cut_above_it() 
     for name in MODELS {
         let model = open(name, None);
         let (case, _) = model.cases().pop().expect("the longest case");
-        let whole = model.transformer.states(&case.encoded(), &model.all_layers()).expect("runs");
+        let whole = model.states(&case, &model.all_layers()).expect("runs");
         let backwards: Vec<usize> = model.all_layers().into_iter().rev().collect();
-        let reversed = model.transformer.states(&case.encoded(), &backwards).expect("runs");
+        let reversed = model.states(&case, &backwards).expect("runs");
         for layer in model.all_layers() {
             let expected = values(&whole[layer]);
-            let alone = model.transformer.states(&case.encoded(), &[layer]).expect("runs");
-            let cut = open(name, Some(layer)).transformer.states(&case.encoded(), &[layer]).expect("runs");
+            let alone = model.states(&case, &[layer]).expect("runs");
+            let cut = open(name, Some(layer)).states(&case, &[layer]).expect("runs");
             assert!(values(&alone[0]) == expected, "{name}, layer {layer} alone");
             assert!(values(&cut[0]) == expected, "{name}, layer {layer} of a cut model");
             assert!(values(&reversed[model.layers - layer]) == expected, "{name}, layer {layer} in reverse order");
@@ -159,6 +163,6 @@ fn a_layer_that_was_not_loaded_is_an_error() {
     for name in ["bert-1", "deberta-v3-1", "modernbert-1"] {
         let model = open(name, Some(1));
         let (case, _) = model.cases().remove(0);
-        assert!(model.transformer.states(&case.encoded(), &[2]).is_err(), "{name}");
+        assert!(model.states(&case, &[2]).is_err(), "{name}");
     }
 }
