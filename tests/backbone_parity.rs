@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use ensemble::backbone::{Backbone, Encoded};
-use ensemble::config::{BackboneConfig, ModelPlace, Pooling};
+use ensemble::config::{BackboneConfig, Device, Dtype, ModelPlace, Pooling};
 use ensemble::conversation::{Item, Message, Role};
 use ensemble::features::Extractor;
 use ensemble::progress::Silent;
@@ -33,6 +33,8 @@ fn config(pooling: Pooling, layers: &[i64], max_tokens: usize) -> BackboneConfig
         max_tokens,
         pooling: Some(pooling),
         layers: Some(layers.to_vec()),
+        dtype: Dtype::F32,
+        device: Device::Cpu,
         score_head: false,
     }
 }

@@ -24,6 +24,7 @@ mod model;
 mod packed;
 mod parts;
 mod perplexity;
+mod placement;
 mod readout;
 mod rendered;
 mod score_head;
@@ -39,17 +40,18 @@ use serde_json::Value;
 pub use chat_template::{ChatTemplate, SpecialTokens};
 pub use export::{Classifier, ExportedModel, sequence_classifier, tokenizer_files};
 pub use perplexity::token_losses;
+pub use placement::devices;
 pub use readout::Readout;
 pub use rendered::Rendered;
 pub use tokens::{Convention, Cut, Encoded, Limits, TokenizerSource, Tokens};
 
-use crate::config::{BackboneConfig, ModelPlace, Pooling};
+use crate::config::{BackboneConfig, Device, Dtype, ModelPlace, Pooling};
 use crate::conversation::Message;
 use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
 use crate::progress::{Progress, Silent};
 use hub_cache::RepositoryId;
-use model::{Architecture, Placement, Shape, Transformer};
+use model::{Architecture, Shape, Transformer};
 use score_head::ScoreHead;
 use text_format::TextFiles;
 
@@ -67,6 +69,8 @@ pub struct Backbone {
     place: ModelPlace,
     folder: PathBuf,
     max_tokens: usize,
+    dtype: Dtype,
+    device: Device,
     tokens: Tokens,
     template: &'static str,
     transformer: Box<dyn Transformer>,
@@ -84,8 +88,8 @@ impl Backbone {
     ///
     /// # Errors
     /// [`Error::Model`] when a file is missing or damaged, tensors have other shapes than the configuration says, a
-    /// weight is not finite, or the asked-for layers, length or labels do not exist; [`Error::Io`] when a file is
-    /// unreadable.
+    /// weight is not finite, or the asked-for layers, length, labels, device or precision do not exist; [`Error::Io`]
+    /// when a file is unreadable.
     pub fn open(config: &BackboneConfig) -> Result<Self> {
         Self::open_showing(config, &Silent)
     }
@@ -101,6 +105,7 @@ impl Backbone {
         let architecture = read_architecture(files.config_place(), &json)?;
         let shape = architecture.shape().clone();
         check_max_tokens(config.max_tokens, &shape)?;
+        let placement = placement::place(config, architecture.as_ref())?;
         let (tokens, template) = TextFiles::read(&files)?.fit(config.max_tokens, &shape)?;
         let head = config.score_head.then(|| ScoreHead::describe(files.config_place(), &json)).transpose();
         let head = head.map_err(Error::Model)?;
@@ -119,11 +124,13 @@ impl Backbone {
             Error::Model(vec![Fault::new(path.display(), format!("the weights do not load: {error}"))])
         };
         let score_head = head.map(|head| head.load(&weights)).transpose().map_err(refused)?;
-        let transformer = architecture.load(&weights, deepest, &Placement::CPU).map_err(refused)?;
+        let transformer = architecture.load(&weights, deepest, &placement).map_err(refused)?;
         Ok(Self {
             place,
             folder: path,
             max_tokens: config.max_tokens,
+            dtype: config.dtype,
+            device: config.device,
             tokens,
             template,
             transformer,
@@ -188,6 +195,16 @@ impl Backbone {
     /// The longest input in tokens.
     pub fn max_tokens(&self) -> usize {
         self.max_tokens
+    }
+
+    /// The precision of the products.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Where the transformer runs.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// How a conversation becomes token ids: a name for people, and the digest of tokenizer and template.
@@ -288,9 +305,13 @@ fn check_max_tokens(max_tokens: usize, shape: &Shape) -> Result<()> {
     ]))
 }
 
+/// The device is no part of it: another one rounds otherwise, but means the same features.
 fn fingerprint(config: &BackboneConfig, readout: &Readout, parts: &[&Digest]) -> Digest {
-    let settings =
+    let mut settings =
         format!("{ENGINE} {:?} {:?} {} {}", readout.pooling, readout.layers, config.max_tokens, config.score_head);
+    if !config.dtype.is_f32() {
+        settings.extend([" ", config.dtype.word()]);
+    }
     let digests = parts.iter().map(|digest| digest.0.as_slice());
     Digest::of_parts(std::iter::once(settings.as_bytes()).chain(digests))
 }

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::checkpoint::Weights;
 use super::tokens::Encoded;
-use crate::config::Dtype;
+use crate::config::{self, Dtype};
 
 /// The sizes that the rest of the backbone needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,12 @@ impl Placement {
 pub(super) trait Architecture: Send + Sync {
     /// Its sizes.
     fn shape(&self) -> &Shape;
+
+    /// The precisions that its products can have on a device. By default those of candle, whose products in bf16 are
+    /// made for graphics cards.
+    fn precisions(&self, device: config::Device) -> &'static [Dtype] {
+        if device == config::Device::Cpu { &[Dtype::F32] } else { &[Dtype::F32, Dtype::Bf16] }
+    }
 
     /// Every tensor the forward pass up to layer `deepest` reads, with its shape, named as in the checkpoint but
     /// without the model's prefix (`bert.`, `model.` and the like).

@@ -137,14 +137,15 @@ fn list(layers: &[i64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ModelPlace;
+    use crate::config::{Dtype, ModelPlace};
 
     fn shape(layers: usize, causal: bool) -> Shape {
         Shape { vocabulary: 10, width: 2, layers, positions: 64, causal, line: String::new() }
     }
 
     fn config(pooling: Option<Pooling>, layers: Option<Vec<i64>>) -> BackboneConfig {
-        BackboneConfig { place: ModelPlace::Disk("m".into()), max_tokens: 8, pooling, layers, score_head: false }
+        let (place, dtype, device) = (ModelPlace::Disk("m".into()), Dtype::F32, crate::config::Device::Cpu);
+        BackboneConfig { place, max_tokens: 8, pooling, layers, dtype, device, score_head: false }
     }
 
     fn asked(config: &BackboneConfig, shape: &Shape) -> Result<Vec<(Pooling, Vec<usize>)>> {

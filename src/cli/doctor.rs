@@ -3,18 +3,20 @@
 use serde_json::json;
 
 use super::ui::Ui;
+use crate::backbone;
 use crate::error::Result;
 
 pub(super) fn run(threads: usize, ui: &Ui) -> Result<u8> {
     let version = env!("CARGO_PKG_VERSION");
     let instructions = instructions();
     let optimised = !cfg!(debug_assertions);
+    let devices = backbone::devices();
     let system = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
     if ui.json {
         let build = if optimised { "release" } else { "debug" };
         ui.data(
             &json!({ "version": version, "system": system, "threads": threads, "instructions": instructions,
-                "build": build })
+                "devices": devices, "build": build })
             .to_string(),
         )?;
         return Ok(0);
@@ -23,7 +25,7 @@ pub(super) fn run(threads: usize, ui: &Ui) -> Result<u8> {
     ui.data(&format!("system        {system}"))?;
     ui.data(&format!("threads       {threads} (change with --threads or ENSEMBLE_THREADS)"))?;
     ui.data(&format!("instructions  {}", instructions.join(" ")))?;
-    ui.data("devices       cpu")?;
+    ui.data(&format!("devices       {}", devices.join(" ")))?;
     let build = if optimised { "release" } else { "debug: build with --release, this one is many times slower" };
     ui.data(&format!("build         {build}"))?;
     ui.data("fonts         built in; no system font is needed")?;

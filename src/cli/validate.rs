@@ -27,13 +27,15 @@ pub(super) fn run(options: &ConfigOptions, ui: &Ui) -> Result<u8> {
         ui.data(
             &json!({ "config": options.config, "texts": dataset.items.len(), "objectives": audits,
                 "reference_responses": dataset.reference.len(), "domains": domains(&dataset),
-                "architecture": backbone.architecture(), "fingerprint": backbone.fingerprint().to_string() })
+                "architecture": backbone.architecture(), "dtype": backbone.dtype(), "device": backbone.device(),
+                "fingerprint": backbone.fingerprint().to_string() })
             .to_string(),
         )?;
         return Ok(0);
     }
     ui.data(&format!("config    {}: {} objectives", options.config.display(), config.objectives.len()))?;
-    ui.data(&format!("backbone  {}: {}", files::shown(backbone.path()), backbone.architecture()))?;
+    let (shown, runs) = (files::shown(backbone.path()), backbone.architecture());
+    ui.data(&format!("backbone  {shown}: {runs}, in {} on {}", backbone.dtype().word(), backbone.device()))?;
     ui.data(&format!("text      {}", backbone.template().0))?;
     ui.data(&format!("texts     {} distinct", dataset.items.len()))?;
     for line in normalized_on(&config, &dataset) {

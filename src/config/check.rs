@@ -109,8 +109,9 @@ impl Check {
 
     fn backbone(&mut self, raw: RawBackbone, node: &Node) -> Option<BackboneConfig> {
         let place = self.model_place(&raw, node);
-        let RawBackbone { max_tokens, pooling, layers, .. } = raw;
-        Some(BackboneConfig { place: place?, max_tokens, pooling: pooling.given(), layers, score_head: false })
+        let RawBackbone { max_tokens, pooling, layers, dtype, device, .. } = raw;
+        let pooling = pooling.given();
+        Some(BackboneConfig { place: place?, max_tokens, pooling, layers, dtype, device, score_head: false })
     }
 
     /// Exactly one of `path` and `hub`.

@@ -32,7 +32,7 @@ pub use format::Format;
 pub use head::{ControlConfig, ControlMode, HeadConfig, HeadKind, Loss, MlpConfig, Probe};
 pub use inputs::data_extension;
 pub use label_rule::{Criterion, Pattern, RuleConfig, RuleKind};
-pub use placement::Dtype;
+pub use placement::{Device, Dtype};
 pub use rule::{CombineConfig, LARGEST, Rule};
 pub use schema::{OBJECTIVE_SCHEMA_FILE, RUN_SCHEMA_FILE, objective_schema, run_schema};
 pub use source_argument::SourceArgument;
@@ -70,6 +70,10 @@ pub struct BackboneConfig {
     /// Layers whose pooled states are concatenated: 0 is the embedding output, 1 the first layer, -1 the last. `None`
     /// means the last but one, or, without a pooling, chosen together with it.
     pub layers: Option<Vec<i64>>,
+    /// The precision of the products.
+    pub dtype: Dtype,
+    /// Where the transformer runs.
+    pub device: Device,
     /// Whether an objective is the checkpoint's own score head, so that its labels must be computed too.
     pub score_head: bool,
 }

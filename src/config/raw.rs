@@ -12,7 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::columns;
-use super::{Format, LabelSource, NormalizerKind, Pooling, RuleKind};
+use super::placement::DEVICE_PATTERN;
+use super::{Device, Dtype, Format, LabelSource, NormalizerKind, Pooling, RuleKind};
 
 mod combine;
 
@@ -91,6 +92,15 @@ pub(super) struct RawBackbone {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8), inner(range(min = -256, max = 256)), extend("uniqueItems" = true))]
     pub layers: Option<Vec<i64>>,
+    /// The precision of the products; sums are f32 or wider in any. Features in another precision than f32 are other
+    /// features, and a registry keeps which it was trained on.
+    #[serde(default)]
+    pub dtype: Dtype,
+    /// Where the transformer runs: `cpu`, `cuda` (the first card; `cuda:1` is the second) in builds with the feature
+    /// `cuda`, `metal` in builds with the feature `metal`.
+    #[serde(default)]
+    #[schemars(with = "String", regex(pattern = DEVICE_PATTERN))]
+    pub device: Device,
 }
 
 /// How the states of the tokens become one vector.

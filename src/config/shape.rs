@@ -7,6 +7,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use super::diagnostic::{Origin, Problem, Sources};
 use super::node::{Node, Value};
+use super::placement::{DEVICE_PATTERN, DEVICES, Device};
 use super::raw::{NAME_PATTERN, TEXT_PATTERN, VERSION};
 use crate::error::{did_you_mean, quote};
 
@@ -195,6 +196,7 @@ fn words(schema: &Json) -> Vec<&str> {
 fn fits_pattern(text: &str, schema: &Json) -> bool {
     match schema["pattern"].as_str() {
         Some(NAME_PATTERN) => is_name(text),
+        Some(DEVICE_PATTERN) => text.parse::<Device>().is_ok(),
         Some(_) => !text.trim().is_empty(),
         None => schema["enum"].is_null(),
     }
@@ -235,6 +237,7 @@ fn describe(schema: &Json) -> String {
         Some("string") if schema["pattern"] == NAME_PATTERN => {
             "a name of at most 63 lower-case letters, digits, _ and -, a letter first".to_owned()
         }
+        Some("string") if schema["pattern"] == DEVICE_PATTERN => DEVICES.to_owned(),
         Some("string") => "text that is not blank".to_owned(),
         Some("integer") => format!("a whole number{}", range(schema)),
         Some("number") => format!("a number{}", range(schema)),
@@ -291,7 +294,7 @@ fn with_remedy(problem: Problem, node: &Node, schema: &Json, path: &str) -> Prob
         (Value::Text(text), Some("number" | "integer")) if text.parse().is_ok_and(f64::is_finite) => {
             problem.help("remove the quotes")
         }
-        (Value::Whole(_) | Value::Number(_) | Value::Flag(_), Some("string")) if schema["pattern"] != NAME_PATTERN => {
+        (Value::Whole(_) | Value::Number(_) | Value::Flag(_), Some("string")) if schema["pattern"] == TEXT_PATTERN => {
             problem.help("put the value in quotes if it is meant as text")
         }
         (Value::Text(_) | Value::Map(_) | Value::Whole(_), Some("array")) => {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::combine::{Combination, Combiner};
-use crate::config::{Pooling, Rule};
+use crate::config::{Dtype, Pooling, Rule};
 use crate::error::{Error, Fault, Result};
 use crate::normalize::{Normalizer, SHARES};
 
@@ -50,6 +50,9 @@ pub struct BackboneEntry {
     pub layers: Vec<usize>,
     /// The longest input in tokens.
     pub max_tokens: usize,
+    /// The precision of the products; manifests that do not say so are of f32.
+    #[serde(default, skip_serializing_if = "Dtype::is_f32")]
+    pub dtype: Dtype,
     /// Numbers per feature vector.
     pub width: usize,
     /// The labels of the checkpoint's own score head, whose scores are the last columns; empty when it is not used.

@@ -14,7 +14,7 @@ pub use manifest::{
     TrainingEntry,
 };
 
-use crate::config::{BackboneConfig, ModelPlace};
+use crate::config::{BackboneConfig, Device, ModelPlace};
 use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
 
@@ -80,6 +80,8 @@ pub fn backbone_config(folder: &Path, entry: &BackboneEntry) -> BackboneConfig {
         max_tokens: entry.max_tokens,
         pooling: Some(entry.pooling),
         layers: Some(entry.layers.iter().map(|&layer| layer as i64).collect()),
+        dtype: entry.dtype,
+        device: Device::Cpu,
         score_head: !entry.labels.is_empty(),
     }
 }
@@ -130,4 +132,35 @@ fn read_arrays<T>(
         return Err(damaged(format!("{what} is damaged: its digest is {found}, the manifest says {said}")));
     }
     Arrays::from_bytes(&bytes).and_then(read).map_err(damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::Dtype;
+
+    /// A backbone's entry as a manifest has it that was written before there was a choice of precision.
+    fn old_entry() -> Value {
+        json!({ "place": { "path": "../mini" }, "fingerprint": "0", "architecture": "BERT", "pooling": "cls",
+            "layers": [1], "max_tokens": 32, "width": 4, "labels": [], "template": "pairs", "template_digest": "0" })
+    }
+
+    #[test]
+    fn a_registry_opens_its_backbone_in_the_precision_it_was_trained_in() {
+        let mut stored = old_entry();
+        let opened = |stored: &Value| {
+            let entry: BackboneEntry = serde_json::from_value(stored.clone()).expect("an entry");
+            assert_eq!(serde_json::to_value(&entry).expect("JSON"), *stored, "what is read is what is written");
+            backbone_config(Path::new("registry"), &entry)
+        };
+        assert_eq!((opened(&stored).dtype, opened(&stored).device), (Dtype::F32, Device::Cpu));
+        for dtype in [Dtype::Bf16, Dtype::Int8] {
+            stored["dtype"] = json!(dtype.word());
+            assert_eq!(opened(&stored).dtype, dtype);
+        }
+        stored["dtype"] = json!("f16");
+        assert!(serde_json::from_value::<BackboneEntry>(stored).is_err());
+    }
 }

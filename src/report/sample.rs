@@ -9,6 +9,7 @@ use super::summary::{
     AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, GroupAccuracy, LONGER_WINS, ObjectiveSummary, ParetoSummary,
     ReadoutObjective, ReadoutSummary, ReferenceSummary, RunSummary, SHORTER_WINS, SplitSize,
 };
+use crate::config::Dtype;
 use crate::evaluate::{
     Outcome, accuracy, accuracy_difference, brier, expected_calibration_error, log_loss, reliability,
 };
@@ -135,6 +136,7 @@ fn run(recipes: &[Recipe]) -> RunSummary {
             template: "prompt and response as two segments".to_owned(),
             width: 128,
             max_tokens: 512,
+            dtype: Dtype::F32,
             texts: 24_310,
             tokens: 3_104_229,
             cut_prompts: 187,

@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use super::benchmarks::BenchmarkSummary;
 use super::head_summary::{ControlSummary, FitSummary, LearningPoint, MlpSummary, TrainingPairs};
+use crate::config::Dtype;
 use crate::evaluate::{Estimate, ReliabilityBin};
 
 /// The name of the baseline that prefers the answer with more words.
@@ -97,6 +98,9 @@ pub struct BackboneSummary {
     pub width: usize,
     /// The longest input in tokens.
     pub max_tokens: usize,
+    /// The precision of the products; summaries that do not say so are of f32.
+    #[serde(default, skip_serializing_if = "Dtype::is_f32")]
+    pub dtype: Dtype,
     /// Distinct texts.
     pub texts: usize,
     /// Tokens in those texts.

@@ -294,6 +294,7 @@ fn backbone_entry(config: &Config, backbone: &Backbone) -> BackboneEntry {
         pooling: readout.pooling,
         layers: readout.layers.clone(),
         max_tokens: backbone.max_tokens(),
+        dtype: backbone.dtype(),
         width: backbone.width(readout),
         labels: backbone.labels().to_vec(),
         template: template.to_owned(),

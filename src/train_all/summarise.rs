@@ -74,6 +74,7 @@ pub(super) fn backbone_summary(backbone: &Backbone, counts: Counts) -> BackboneS
         template: backbone.template().0.to_owned(),
         width: backbone.width(readout),
         max_tokens: backbone.max_tokens(),
+        dtype: backbone.dtype(),
         texts: counts.texts,
         tokens: counts.tokens as usize,
         cut_prompts: counts.cut_prompts,

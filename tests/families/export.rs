@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ensemble::backbone::Backbone;
-use ensemble::config::{BackboneConfig, ModelPlace, Pooling};
+use ensemble::config::{BackboneConfig, Device, Dtype, ModelPlace, Pooling};
 use ensemble::conversation::{Message, Role};
 use serde_json::Value;
 
@@ -82,6 +82,8 @@ fn difference(exported: &Path, golden: &Value) -> f64 {
         max_tokens: 32,
         pooling: Some(Pooling::MeanAll),
         layers: Some(vec![-1]),
+        dtype: Dtype::F32,
+        device: Device::Cpu,
         score_head: true,
     });
     let backbone = backbone.expect("the exported model opens");

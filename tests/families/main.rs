@@ -8,7 +8,7 @@ mod export;
 use std::path::{Path, PathBuf};
 
 use ensemble::backbone::Backbone;
-use ensemble::config::{BackboneConfig, ModelPlace, Pooling};
+use ensemble::config::{BackboneConfig, Device, Dtype, ModelPlace, Pooling};
 use ensemble::conversation::{Item, Message, Role};
 use ensemble::features::Extractor;
 use ensemble::progress::Silent;
@@ -102,6 +102,8 @@ fn assert_invariant(model: &Path, causal: bool) {
         max_tokens: 32,
         pooling: None,
         layers: None,
+        dtype: Dtype::F32,
+        device: Device::Cpu,
         score_head: false,
     };
     let backbone = Backbone::open(&config).unwrap_or_else(|error| panic!("{}: {error}", model.display()));

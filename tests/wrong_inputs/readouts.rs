@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::families::{CONFIG, WEIGHTS, decoder};
+use crate::families::{CONFIG, WEIGHTS, decoder, encoder};
 use crate::project::{Project, TRAIN};
 
 const LAYERS: &str = "layers: [-1]";
@@ -39,6 +39,33 @@ fn a_pooling_that_is_misspelt() {
 #[test]
 fn several_poolings() {
     assert_snapshot!(keys(&Project::new(), "pooling: [mean_all, cls]"));
+}
+
+#[test]
+fn a_device_and_a_precision_that_are_misspelt() {
+    assert_snapshot!(keys(&Project::new(), "device: gpu\n  dtype: float32"));
+}
+
+#[test]
+#[cfg(not(feature = "cuda"))]
+fn a_device_that_this_build_does_not_have() {
+    assert_snapshot!(keys(&Project::new(), "device: cuda:1"));
+}
+
+#[test]
+fn a_deberta_in_less_than_single_precision() {
+    assert_snapshot!(keys(&encoder("deberta-v3-1"), "layers: [-1]\n  dtype: bf16"));
+}
+
+#[test]
+fn a_modernbert_in_integers() {
+    assert_snapshot!(keys(&encoder("modernbert-1"), "layers: [-1]\n  dtype: int8"));
+}
+
+#[test]
+#[cfg(not(feature = "cuda"))]
+fn integers_on_a_card_that_this_build_does_not_have() {
+    assert_snapshot!(keys(&encoder("bert-1"), "layers: [-1]\n  dtype: int8\n  device: cuda"));
 }
 
 #[test]

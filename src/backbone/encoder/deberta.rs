@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use candle_transformers::models::debertav2::{Config, DebertaV2Embeddings, DebertaV2Encoder, HiddenAct};
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use super::super::model::{Architecture, Placement, Shape, SingleText, Transforme
 use super::super::parts::{self, Tensors};
 use super::super::tokens::Encoded;
 use super::{SIZES, Sizes, run};
+use crate::config::{Device, Dtype};
 
 /// A checked configuration.
 pub(super) struct DebertaV2 {
@@ -230,6 +231,11 @@ impl Architecture for DebertaV2 {
         &self.shape
     }
 
+    /// candle computes its masks and distances in f32.
+    fn precisions(&self, _: Device) -> &'static [Dtype] {
+        &[Dtype::F32]
+    }
+
     fn tensors(&self, deepest: usize) -> Vec<(String, Vec<usize>)> {
         let mut tensors = self.embedding_tensors();
         if deepest > 0 {
@@ -263,7 +269,7 @@ struct Loaded {
     /// Encoders of one layer each.
     layers: Vec<DebertaV2Encoder>,
     types: usize,
-    device: Device,
+    device: candle_core::Device,
 }
 
 impl SingleText for Loaded {

@@ -9,7 +9,9 @@ mod reference;
 
 use std::collections::BTreeMap;
 
-use super::super::{Criterion, HeadConfig, HeadKind, ModelPlace, NormalizerKind, Pooling, Rule, RuleConfig};
+use super::super::{
+    Criterion, Device, Dtype, HeadConfig, HeadKind, ModelPlace, NormalizerKind, Pooling, Rule, RuleConfig,
+};
 use super::*;
 use crate::error::Fault;
 
@@ -140,6 +142,8 @@ fn a_whole_configuration_means_what_it_says() {
         max_tokens: 256,
         pooling: Some(Pooling::MeanResponse),
         layers: Some(vec![-2]),
+        dtype: Dtype::F32,
+        device: Device::Cpu,
         score_head: false,
     };
     assert_eq!(config.backbone, backbone);
@@ -249,7 +253,7 @@ fn seven_faults_give_seven_messages_in_order() {
     assert_eq!(
         shown[1],
         concat!(
-            "configs/run.yaml:7:3: unknown key \"poling\"\n  accepted: hub, layers, max_tokens, path, pooling, revision\n",
+            "configs/run.yaml:7:3: unknown key \"poling\"\n  accepted: device, dtype, hub, layers, max_tokens, path, pooling, revision\n",
             "  help: did you mean \"pooling\"?"
         )
     );

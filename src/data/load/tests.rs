@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::super::{Split, Votes};
 use super::*;
 use crate::config::{
-    BackboneConfig, CombineConfig, Format, HeadConfig, HeadKind, LabelSource, Loss, ModelPlace, NormalizerKind,
-    ObjectiveConfig, OutputConfig, Pooling, SourceConfig,
+    BackboneConfig, CombineConfig, Device, Dtype, Format, HeadConfig, HeadKind, LabelSource, Loss, ModelPlace,
+    NormalizerKind, ObjectiveConfig, OutputConfig, Pooling, SourceConfig,
 };
 
 /// A source with nothing special about it.
@@ -67,6 +67,8 @@ fn config(objectives: Vec<Vec<SourceConfig>>, holistic: Vec<SourceConfig>) -> Co
             max_tokens: 8,
             pooling: Some(Pooling::Cls),
             layers: None,
+            dtype: Dtype::F32,
+            device: Device::Cpu,
             score_head: false,
         },
         objectives: objectives.into_iter().enumerate().map(objective).collect(),

@@ -81,7 +81,8 @@ fn references(objective: &ObjectiveSummary) -> Vec<(String, String)> {
 pub(super) fn made(summary: &RunSummary) -> Vec<(&'static str, String)> {
     let backbone = &summary.backbone;
     let short_digest: String = clean(&backbone.fingerprint).chars().take(16).collect();
-    vec![
+    let precision = (!backbone.dtype.is_f32()).then(|| ("Precision", backbone.dtype.word().to_owned()));
+    let mut rows = vec![
         ("Backbone", clean(&backbone.path)),
         ("Architecture", clean(&backbone.architecture)),
         ("Fingerprint", short_digest),
@@ -94,7 +95,9 @@ pub(super) fn made(summary: &RunSummary) -> Vec<(&'static str, String)> {
         ("Tokens", count(backbone.tokens)),
         ("Prompts that lost their oldest tokens", count(backbone.cut_prompts)),
         ("Responses that lost their middle", count(backbone.cut_responses)),
-    ]
+    ];
+    rows.extend(precision);
+    rows
 }
 
 /// One way to read the backbone.

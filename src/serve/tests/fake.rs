@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::combine::{Combination, Combiner, Term};
-use crate::config::Pooling;
+use crate::config::{Dtype, Pooling};
 use crate::conversation::{Item, Message, Role};
 use crate::ensemble::{Difference, Novelty, ObjectiveScore, Score};
 use crate::error::{Error, Fault, Result};
@@ -147,6 +147,7 @@ fn identity() -> Identity {
         pooling: Pooling::MeanAll,
         layers: vec![0],
         max_tokens: 256,
+        dtype: Dtype::F32,
         width: 1,
         labels: Vec::new(),
         template: "none".to_owned(),
