@@ -110,13 +110,15 @@ class SentenceTransformers(Torch):
 class OnnxRuntime(Contender):
     """onnxruntime on the graphs that export_onnx.py makes; pooling is in the graph."""
 
+    graph: str
+
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__(options)
         import onnxruntime
 
         if options.onnx is None:
             sys.exit("onnxruntime needs --onnx FOLDER, made by export_onnx.py")
-        path = options.onnx / f"{self.dtype}.onnx"
+        path = options.onnx / f"{self.graph}.onnx"
         if not path.is_file():
             sys.exit(f"{path}: no such file; make it with export_onnx.py")
         settings = onnxruntime.SessionOptions()
@@ -131,10 +133,21 @@ class OnnxRuntime(Contender):
 
 class OnnxRuntimeF32(OnnxRuntime):
     dtype = "f32"
+    graph = "f32"
+
+
+class OnnxRuntimeFusedF32(OnnxRuntime):
+    """The graph after onnxruntime's optimizer for BERT."""
+
+    dtype = "f32"
+    graph = "fused-f32"
 
 
 class OnnxRuntimeInt8(OnnxRuntime):
+    """Dynamically quantised: weights once, activations at run time."""
+
     dtype = "int8"
+    graph = "int8"
 
 
 CONTENDERS: dict[str, type[Contender]] = {
@@ -142,6 +155,7 @@ CONTENDERS: dict[str, type[Contender]] = {
     "transformers-bf16": TransformersBf16,
     "sentence-transformers-f32": SentenceTransformers,
     "onnxruntime-f32": OnnxRuntimeF32,
+    "onnxruntime-fused-f32": OnnxRuntimeFusedF32,
     "onnxruntime-int8": OnnxRuntimeInt8,
 }
 

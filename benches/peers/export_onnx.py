@@ -4,9 +4,10 @@
 
 writes three files to the output folder and compares their pooled vectors with torch's:
 
-- plain.onnx: as torch exports it;
-- f32.onnx: the same after onnxruntime.transformers.optimizer for BERT (fused attention, layer norm and GELU);
-- int8.onnx: f32.onnx after dynamic quantization, weights per channel.
+- f32.onnx: as torch exports it; onnxruntime optimises it when it loads it;
+- fused-f32.onnx: the same after onnxruntime.transformers.optimizer for BERT (fused attention, layer norm and GELU);
+- int8.onnx: f32.onnx after dynamic quantization, weights per channel. The fused graph quantised in the same way took
+  0 to 15 % longer where both were tried, and its vectors were no nearer to f32.
 
 Pooling is in the graph, so that only pooled vectors leave onnxruntime. The TorchScript exporter is used because the
 optimizer recognises its attention; of what the newer exporter writes it fuses none.
@@ -20,7 +21,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -90,9 +90,7 @@ def optimize(source: Path, target: Path, model: Path) -> dict[str, int]:
 
 def quantize(source: Path, target: Path) -> None:
     """Quantises the weights per channel; activations follow at run time."""
-    # The fused operators are onnxruntime's own, so that shape inference does not know the type of what they return.
-    types = {"DefaultTensorType": onnx.TensorProto.FLOAT}
-    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8, extra_options=types)
+    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
 
 
 def compare(path: Path, model: MeanPooled, threads: int) -> str:
@@ -121,10 +119,10 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     model = load(options.model)
     options.out.mkdir(parents=True, exist_ok=True)
-    plain, fused, int8 = (options.out / f"{name}.onnx" for name in ("plain", "f32", "int8"))
+    plain, fused, int8 = (options.out / f"{name}.onnx" for name in ("f32", "fused-f32", "int8"))
     export(model, plain)
     print(f"fused: {optimize(plain, fused, options.model)}")
-    quantize(fused, int8)
+    quantize(plain, int8)
     for path in (plain, fused, int8):
         print(compare(path, model, options.threads))
 
