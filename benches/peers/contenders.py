@@ -191,12 +191,10 @@ def padding_share(texts: Ids, size: int) -> float:
 
 def run(contender: Contender, texts: Ids) -> np.ndarray:
     """The whole workload: the vector of every text, in the order of the ids file."""
-    vectors = None
-    for places in batches(texts, contender.options.batch_size):
-        found = contender.pooled(*padded(texts, places))
-        if vectors is None:
-            vectors = np.empty((len(texts), found.shape[1]), dtype="<f4")
-        vectors[places] = found
+    parts = batches(texts, contender.options.batch_size)
+    found = np.concatenate([contender.pooled(*padded(texts, places)) for places in parts])
+    vectors = np.empty_like(found, dtype="<f4")
+    vectors[np.concatenate(parts)] = found
     return vectors
 
 
@@ -210,7 +208,7 @@ def serve(contender: Contender, texts: Ids, lines: TextIO, answers: TextIO) -> N
             if vectors is None:
                 sys.exit("asked to save before the first run")
             vectors.tofile(path)
-            answer = {"saved": str(path)}
+            answer: dict[str, Any] = {"saved": str(path)}
         else:
             start = time.perf_counter()
             vectors = run(contender, texts)

@@ -104,8 +104,8 @@ def compare(path: Path, model: MeanPooled, threads: int) -> str:
         expected = model(ids, mask).numpy()
     norms = np.linalg.norm(pooled, axis=1) * np.linalg.norm(expected, axis=1)
     cosines = (pooled * expected).sum(1) / norms
-    size = path.stat().st_size / 1e6
-    return f"{path.name}: {size:.1f} MB, max abs diff {np.abs(pooled - expected).max():.2e}, min cosine {cosines.min():.6f}"
+    size, difference = path.stat().st_size / 1e6, np.abs(pooled - expected).max()
+    return f"{path.name}: {size:.1f} MB, max abs diff {difference:.2e}, min cosine {cosines.min():.6f}"
 
 
 def main() -> None:

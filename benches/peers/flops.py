@@ -41,7 +41,8 @@ class Shape:
         config = json.loads(path.read_text(encoding="utf-8"))
         kind = config["model_type"]
         if kind not in ENCODERS | GATED_DECODERS:
-            sys.exit(f"{path}: the model type {kind!r} is not known here; known are {sorted(ENCODERS | GATED_DECODERS)}")
+            known = ", ".join(sorted(ENCODERS | GATED_DECODERS))
+            sys.exit(f"{path}: the model type {kind!r} is not known here; known are {known}")
         width, heads = config["hidden_size"], config["num_attention_heads"]
         head = config.get("head_dim") or width // heads
         return Shape(

@@ -21,14 +21,14 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import IO, Any, NoReturn, cast
 
 import numpy as np
 
 from contenders import CONTENDERS
 from flops import Shape
 
-# glibc keeps the memory it was given: without this, peers lose up to a third of their time to page faults.
+# glibc keeps the memory it was given, instead of handing it back after every batch and faulting it in again.
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "2000000000",
     "MALLOC_TRIM_THRESHOLD_": "8000000000",
@@ -77,7 +77,8 @@ class Log:
     def add(self, event: str, **fields: Any) -> None:
         """Writes one event."""
         if self.file:
-            print(json.dumps({"event": event, "time": time.time(), **fields}), file=self.file, flush=True)
+            line = json.dumps({"event": event, "time": time.time(), **fields}, default=str)
+            print(line, file=self.file, flush=True)
 
 
 class Worker:
@@ -98,18 +99,20 @@ class Worker:
             )
         except OSError as error:
             sys.exit(f"{name}: {command[0]} does not start: {error}")
+        self.questions, self.answers = cast(IO[str], self.process.stdin), cast(IO[str], self.process.stdout)
         self.ready = self.answer()
         if not self.ready.get("ready"):
             self.fail(f"said {self.ready} before it was ready")
 
-    def fail(self, what: str) -> None:
+    def fail(self, what: str) -> NoReturn:
         """Ends everything with what the contender wrote last."""
         said = self.errors.read_text(errors="replace").strip().splitlines()[-8:]
-        sys.exit("\n".join([f"{self.name}: {what}", f"  command: {' '.join(self.command)}", *(f"  {line}" for line in said)]))
+        told = [f"command: {' '.join(self.command)}", *said]
+        sys.exit("\n  ".join([f"{self.name}: {what}", *told]))
 
     def answer(self) -> dict[str, Any]:
         """The next line that the contender prints."""
-        line = self.process.stdout.readline()
+        line = self.answers.readline()
         try:
             return json.loads(line)
         except json.JSONDecodeError:
@@ -117,8 +120,8 @@ class Worker:
 
     def run(self, workload: Workload) -> float:
         """Seconds of one run of the workload."""
-        self.process.stdin.write("run\n")
-        self.process.stdin.flush()
+        self.questions.write("run\n")
+        self.questions.flush()
         answer = self.answer()
         if (answer.get("texts"), answer.get("tokens")) != (workload.texts, workload.tokens):
             self.fail(f"read another workload: {answer} instead of {workload.texts} texts, {workload.tokens} tokens")
@@ -213,8 +216,8 @@ def measure(options: argparse.Namespace, entries: Sequence[Entry], workload: Wor
             said = turn(entry, entries, workload)
             log.add("turn", round=number, contender=entry.name, **said)
             print(f"round {number}: {entry.name} {said['seconds']:.3f} s", file=sys.stderr)
-            if said["others_cpu_seconds"] > 0.02 * said["seconds"] + 0.02:
-                print(f"  the others used {said['others_cpu_seconds']:.2f} s of processor time meanwhile", file=sys.stderr)
+            if (lost := said["others_cpu_seconds"]) > 0.02 * said["seconds"] + 0.02:
+                print(f"  the others used {lost:.2f} s of processor time meanwhile", file=sys.stderr)
             if number >= 0:
                 entry.seconds.append(said["seconds"])
 
@@ -254,7 +257,8 @@ def throughput_row(entry: Entry, entries: Sequence[Entry], workload: Workload, c
 
 def throughput(entries: Sequence[Entry], workload: Workload, ceilings: dict[str, float]) -> str:
     """The main table."""
-    header = ["contender", "padding", "s (range)", "texts/s", "tokens/s", "GFLOP/s", "of ceiling", "s / s of ours, same dtype"]
+    rates = ["texts/s", "tokens/s", "GFLOP/s", "of ceiling"]
+    header = ["contender", "padding", "s (range)", *rates, "s / s of ours, same dtype"]
     return table(header, [throughput_row(entry, entries, workload, ceilings) for entry in entries])
 
 
@@ -275,6 +279,11 @@ def all_ratios(entries: Sequence[Entry]) -> str:
     header = ["s of peer / s of", *(entry.name for entry in ours)]
     peers = [entry for entry in entries if not entry.ours]
     return table(header, [[peer.name, *(spread(peer.ratios(mine)) for mine in ours)] for peer in peers])
+
+
+def save_all(entries: Sequence[Entry], workload: Workload, folder: Path) -> dict[str, np.ndarray]:
+    """The vectors of every contender, which end with this."""
+    return {entry.name: entry.worker.save(folder / entry.name, workload.texts) for entry in entries}
 
 
 def cosines(entries: Sequence[Entry], vectors: dict[str, np.ndarray], log: Log) -> str:
@@ -303,8 +312,8 @@ def processor() -> str:
 
 def report(options: argparse.Namespace, entries: Sequence[Entry], workload: Workload) -> None:
     """Prints the tables of time."""
-    print(f"{options.model.name}: {workload.texts} texts, {workload.tokens} tokens, {workload.flops / 1e12:.3f} TFLOP; ", end="")
-    print(f"{options.rounds} rounds, {options.threads} threads, {processor()}\n")
+    work = f"{workload.texts} texts, {workload.tokens} tokens, {workload.flops / 1e12:.3f} TFLOP"
+    print(f"{options.model.name}: {work}; {options.rounds} rounds, {options.threads} threads, {processor()}\n")
     print(throughput(entries, workload, options.ceilings))
     if options.ours:
         print(f"\n{best_peers(entries)}\n\n{all_ratios(entries)}")
@@ -340,12 +349,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ours-dtypes", type=names(DTYPES), default=list(DTYPES), help="default: f32,bf16,int8")
     parser.add_argument("--budget", type=int, help="passed on to ours: tokens of a pass")
     parser.add_argument("--kernel", choices=["portable", "avx2", "avx512", "native"], help="passed on to ours")
-    parser.add_argument("--contenders", type=names(list(CONTENDERS)), help="default: all for an encoder, transformers for a decoder")
+    parser.add_argument("--contenders", type=names(list(CONTENDERS)), help="default: all that run the model")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--warmup", type=int, default=1, help="rounds before, which do not count")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32, help="texts of a batch of the peers")
-    parser.add_argument("--ceilings", type=ceilings, default={}, help="GFLOP/s of the processor, as f32=227,bf16=446,int8=926")
+    parser.add_argument("--ceilings", type=ceilings, default={}, help="GFLOP/s, as f32=227,bf16=446,int8=926")
     parser.add_argument("--log", type=Path, help="everything, as JSON lines")
     options = parser.parse_args()
     if options.rounds < 1:
@@ -362,10 +371,9 @@ def main() -> None:
     options = arguments()
     workload = Workload.read(options.ids, options.model)
     log = Log(options.log)
-    said = {name: value if isinstance(value, int | list | dict | None) else str(value) for name, value in vars(options).items()}
     libraries = {name: version(name) for name in LIBRARIES}
     work = {"texts": workload.texts, "tokens": workload.tokens, "flops": workload.flops}
-    log.add("start", options=said, processor=processor(), libraries=libraries, **work)
+    log.add("start", options=vars(options), processor=processor(), libraries=libraries, **work)
     entries: list[Entry] = []
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -373,8 +381,7 @@ def main() -> None:
             measure(options, entries, workload, log)
             report(options, entries, workload)
             if REFERENCE in options.contenders:
-                vectors = {entry.name: entry.worker.save(Path(folder) / entry.name, workload.texts) for entry in entries}
-                print(f"\n{cosines(entries, vectors, log)}")
+                print(f"\n{cosines(entries, save_all(entries, workload, Path(folder)), log)}")
             else:
                 print(f"no cosines: {REFERENCE} is not among the contenders", file=sys.stderr)
         finally:

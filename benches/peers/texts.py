@@ -42,6 +42,8 @@ class Pair:
     @staticmethod
     def of(row: dict[str, Any]) -> "Pair":
         """The pair in a row of a preference file; other columns are passed over."""
+        if missing := {"prompt", "chosen", "rejected"} - row.keys():
+            sys.exit(f"a row of the preference data has no {' and no '.join(sorted(missing))}: it has {sorted(row)}")
         return Pair(row["prompt"], row["chosen"], row["rejected"])
 
     def row(self) -> dict[str, Any]:
@@ -66,7 +68,11 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         sys.exit(f"{path}: no such file")
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines)
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                sys.exit(f"{path}: line {number} is no JSON: {error}")
 
 
 def read_pairs(path: Path) -> list[Pair]:
@@ -172,7 +178,7 @@ def make_split(options: argparse.Namespace) -> None:
     known = {json.dumps(row["prompt"]) for row in train}
     test = [row for row in rest if json.dumps(row["prompt"]) not in known][: options.test]
     if not train or not test:
-        sys.exit(f"--train {options.train}: of {len(found)} pairs, {len(train)} for training leave {len(test)} for testing")
+        sys.exit(f"--train {options.train}: there are {len(found)} pairs, and some must be left for testing")
     write(options.train_out, [Pair.of(row).row() for row in train])
     write(options.test_out, [Pair.of(row).row() for row in test])
     print(f"{len(train)} pairs for training, {len(test)} for testing")
@@ -183,7 +189,7 @@ def main() -> None:
     data = argparse.ArgumentParser(add_help=False)
     data.add_argument("--data", default=os.environ.get("ENSEMBLE_DATA"), help="folder of preference data")
     data.add_argument("--file", default="safety.jsonl.gz", help="file in it (default: %(default)s)")
-    data.add_argument("--source", default="hh_harmless_base_test", help="`source` of its rows, or all (default: %(default)s)")
+    data.add_argument("--source", default="hh_harmless_base_test", help="of its rows, or all (default: %(default)s)")
     modes = parser.add_subparsers(required=True)
     for name, lines in (("texts", text_lines), ("pairs", pair_lines)):
         mode = modes.add_parser(name, parents=[data], help=f"ids for {'encoders' if name == 'texts' else 'decoders'}")
