@@ -103,6 +103,8 @@ fn main() -> Outcome<()> {
         max_tokens: 512,
         pooling: Some(Pooling::MeanAll),
         layers: Some(vec![-1]),
+        dtype: serde_json::from_value(Value::String(options.dtype.clone()))?,
+        device: ensemble::config::Device::Cpu,
         score_head: false,
     })?;
     let texts = read_ids(&options.ids)?;

@@ -7,6 +7,7 @@ mod attention;
 mod config;
 #[cfg(test)]
 mod config_tests;
+mod packed;
 mod rotary;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use super::tokens::Encoded;
 use crate::error::Fault;
 use attention::{Angles, Attention};
 use config::DecoderConfig;
+use packed::PackedDecoder;
 use rotary::Rotary;
 
 /// Queries that attention scores at once: few enough that half of a long text's scores, which are masked anyway, are
@@ -65,6 +67,9 @@ impl Architecture for DecoderConfig {
     }
 
     fn load(&self, weights: &Weights, deepest: usize, placement: &Placement) -> Result<Box<dyn Transformer>> {
+        if placement.device.is_cpu() {
+            return Ok(Box::new(PackedDecoder::load(self, weights, deepest, placement.dtype)?));
+        }
         let weights = weights.on(placement)?;
         Ok(Box::new(Decoder::load(self, deepest, &|name| weights.get(name))?))
     }

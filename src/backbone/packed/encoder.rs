@@ -76,7 +76,7 @@ impl Encoder {
     /// # Errors
     /// When a tensor is missing.
     pub(in crate::backbone) fn load(weights: &Weights, plan: &EncoderPlan, dtype: Dtype) -> Result<Self> {
-        Self::load_for(choose(), weights, plan, dtype)
+        Self::load_for(choose()?, weights, plan, dtype)
     }
 
     pub(super) fn load_for(
