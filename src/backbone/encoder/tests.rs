@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ use super::super::locate;
 use super::super::model::{Placement, Transformer};
 use super::super::score_head::ScoreHead;
 use super::super::tokens::{Cut, Encoded};
+use crate::config::Dtype;
 use crate::files;
 
 const MODELS: [&str; 12] = [
@@ -58,6 +59,10 @@ fn folder(name: &str) -> PathBuf {
 
 /// The model `name` with its first layers only, or all.
 fn open(name: &str, deepest: Option<usize>) -> Model {
+    open_at(name, deepest, &Placement::CPU)
+}
+
+fn open_at(name: &str, deepest: Option<usize>, placement: &Placement) -> Model {
     let folder = folder(name);
     let path = folder.join("config.json");
     let text = files::read_text(&path, "the configuration").expect("fixture");
@@ -69,7 +74,7 @@ fn open(name: &str, deepest: Option<usize>) -> Model {
     let mut expected = architecture.tensors(deepest);
     expected.extend(head.tensors());
     let weights = checkpoint::read(&locate::locate(&folder).expect("found"), &expected).expect("read");
-    let transformer = architecture.load(&weights, deepest, &Placement::CPU).expect("loads");
+    let transformer = architecture.load(&weights, deepest, placement).expect("loads");
     Model { folder, layers, transformer, head: head.load(&weights).expect("loads") }
 }
 
@@ -119,6 +124,26 @@ fn every_layer_of_every_family_equals_transformers() {
         }
         println!("{name}: largest relative difference by layer {worst:?}");
         assert!(worst.iter().all(|difference| *difference <= 1e-4), "{name}: {worst:?}");
+    }
+}
+
+/// What runs on graphics cards, on the processor: every table, mask and angle has the type of the weights.
+#[test]
+fn states_in_bfloat16_are_near_transformers() {
+    for name in MODELS.into_iter().filter(|name| !name.starts_with("deberta")) {
+        let model = open_at(name, None, &Placement { dtype: Dtype::Bf16, ..Placement::CPU });
+        let mut worst = 0f32;
+        for (case, reference) in model.cases() {
+            let states = model.states(&case, &model.all_layers()).expect("runs");
+            for (layer, state) in states.iter().enumerate() {
+                let state = state.to_dtype(DType::F32).expect("converted");
+                let expected = reference.get(layer).expect("a layer");
+                worst = worst.max(relative_difference(&values(&state), &values(&expected)));
+            }
+        }
+        println!("{name}: largest relative difference in bf16 {worst:.1e}");
+        assert!(worst > 1e-4, "{name}: {worst:e} is not what eight bits give");
+        assert!(worst < 0.05, "{name}: {worst:e}");
     }
 }
 
