@@ -21,6 +21,7 @@ mod hub_files;
 mod hub_name;
 mod locate;
 mod model;
+mod packed;
 mod parts;
 mod perplexity;
 mod placement;

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::super::checkpoint::Weights;
 use super::super::fields::Fields;
 use super::super::model::{Architecture, Placement, Shape, SingleText, Transformer};
+use super::super::packed::{Activation, Encoder, EncoderPlan};
 use super::super::parts::{self, Tensors};
 use super::super::tokens::Encoded;
 use super::{SIZES, Sizes, run};
@@ -121,6 +122,31 @@ impl Bert {
         Ok(layers.into_iter().map(single).collect())
     }
 
+    /// What the processor's own kernels need to know of the first `deepest` layers.
+    fn plan(&self, deepest: usize) -> EncoderPlan {
+        let maps = MAPS.map(|(bert, distilbert, ..)| (bert, distilbert));
+        let [queries, keys, values, output, up, down] = maps;
+        let [after_attention, after_perceptron] = NORMS;
+        let parts = [queries, keys, values, output, up, down, after_attention, after_perceptron];
+        let names = |layer| parts.map(|(bert, distilbert)| self.stored(layer, bert, distilbert));
+        EncoderPlan {
+            width: self.sizes.width,
+            heads: self.sizes.heads,
+            layers: (0..deepest).map(names).collect(),
+            activation: match self.activation {
+                HiddenAct::Gelu => Activation::Gelu,
+                HiddenAct::GeluApproximate => Activation::GeluTanh,
+                HiddenAct::Relu => Activation::Relu,
+            },
+            epsilon: self.epsilon,
+            tables: [
+                Some("embeddings.word_embeddings.weight"),
+                (self.types > 0).then_some("embeddings.token_type_embeddings.weight"),
+                Some("embeddings.position_embeddings.weight"),
+            ],
+        }
+    }
+
     fn candle(&self, layers: usize) -> Config {
         Config {
             vocab_size: self.sizes.vocabulary,
@@ -177,6 +203,10 @@ impl Architecture for Bert {
         deepest: usize,
         placement: &Placement,
     ) -> candle_core::Result<Box<dyn Transformer>> {
+        if placement.device.is_cpu() {
+            let encoder = Encoder::load(weights, &self.plan(deepest), placement.dtype)?;
+            return Ok(Box::new(Packed { encoder, padding: self.padding, types: self.types }));
+        }
         let weights = &weights.on(placement)?;
         let get = |name: &str| weights.get(&format!("embeddings.{name}.weight"));
         let types = (self.types > 0).then(|| get("token_type_embeddings")).transpose()?;
@@ -205,23 +235,42 @@ impl Embeddings {
             let last = types.dim(0)? as u32 - 1;
             sum = (sum + rows(types, encoded.type_ids.iter().map(|kind| *kind.min(&last)).collect())?)?;
         }
-        let sum = (sum + rows(&self.positions, self.position_ids(&encoded.ids))?)?;
+        let sum = (sum + rows(&self.positions, position_ids(self.padding, &encoded.ids))?)?;
         self.norm.forward(&sum.unsqueeze(0)?)
     }
 
-    /// RoBERTa counts the tokens that are no padding, from `padding + 1`; a padding token stands at `padding`.
-    fn position_ids(&self, ids: &[u32]) -> Vec<u32> {
-        let Some(padding) = self.padding else { return (0..ids.len() as u32).collect() };
-        let padding = padding as u32;
-        let mut last = padding;
-        let position = |id: &u32| {
-            if *id == padding {
-                return padding;
-            }
-            last += 1;
-            last
+}
+
+/// RoBERTa counts the tokens that are no padding, from `padding + 1`; a padding token stands at `padding`.
+fn position_ids(padding: Option<usize>, ids: &[u32]) -> Vec<u32> {
+    let Some(padding) = padding else { return (0..ids.len() as u32).collect() };
+    let padding = padding as u32;
+    let mut last = padding;
+    let position = |id: &u32| {
+        if *id == padding {
+            return padding;
+        }
+        last += 1;
+        last
+    };
+    ids.iter().map(position).collect()
+}
+
+/// On the processor's own kernels.
+struct Packed {
+    encoder: Encoder,
+    padding: Option<usize>,
+    types: usize,
+}
+
+impl Transformer for Packed {
+    fn states(&self, texts: &[&Encoded], layers: &[usize]) -> candle_core::Result<Vec<Vec<Tensor>>> {
+        let last = self.types.saturating_sub(1) as u32;
+        let tokens = |text: &&Encoded| {
+            let words = text.ids.iter().zip(&text.type_ids).zip(position_ids(self.padding, &text.ids));
+            words.map(|((word, kind), position)| [*word, *kind.min(&last), position]).collect()
         };
-        ids.iter().map(position).collect()
+        self.encoder.states(&texts.iter().map(tokens).collect::<Vec<_>>(), layers)
     }
 }
 

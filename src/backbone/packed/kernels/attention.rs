@@ -1,0 +1,290 @@
+//! Attention of one text: every head's queries in tiles, scores, softmax and weighted values while they are in cache.
+
+use std::ops::Range;
+
+use super::elementwise::exponential;
+use super::product::{Floats, tile};
+use super::simd::{Lane, Simd};
+use crate::backbone::packed::rows::{Rows, place};
+
+/// Which tokens see which, and how the heads lie side by side in a row of queries, keys and values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::backbone) struct Attention {
+    /// Heads of queries.
+    pub(in crate::backbone) queries: usize,
+    /// Heads of keys and of values, each shared by `queries / keys` heads of queries.
+    pub(in crate::backbone) keys: usize,
+    /// Lanes of a head; numbers beyond its size are zero.
+    pub(in crate::backbone) lanes: usize,
+    /// Multiplies the scores.
+    pub(in crate::backbone) scale: f32,
+    /// Whether a token sees only itself and what stands before it.
+    pub(in crate::backbone) causal: bool,
+    /// How many tokens up to its own a token sees; all where `None`.
+    pub(in crate::backbone) window: Option<usize>,
+}
+
+/// Where the tokens of a text stand among the rows: first those it shares with the text before, then its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::backbone) struct Span {
+    pub(in crate::backbone) shared: Range<usize>,
+    pub(in crate::backbone) own: Range<usize>,
+}
+
+impl Span {
+    pub(in crate::backbone) fn len(&self) -> usize {
+        self.shared.len() + self.own.len()
+    }
+
+    /// The row of the token at `position`.
+    pub(in crate::backbone) fn row(&self, position: usize) -> usize {
+        if position < self.shared.len() {
+            self.shared.start + position
+        } else {
+            self.own.start + position - self.shared.len()
+        }
+    }
+}
+
+/// Room for one head of one text.
+#[derive(Default)]
+pub(in crate::backbone) struct AttentionRoom {
+    /// Keys, sixteen tokens side by side: `(tokens / 16, head)`.
+    keys: Vec<Lane>,
+    /// Values, sixteen numbers of a head side by side: `(head / 16, tokens)`.
+    values: Vec<Lane>,
+    /// `(tokens / 16, M)`.
+    scores: Vec<Lane>,
+    /// `(head / 16, M)`.
+    queries: Vec<Lane>,
+    /// One over the sum of each row of `scores`.
+    shares: Vec<f32>,
+}
+
+impl Attention {
+    /// Lanes of a row of queries, keys and values.
+    pub(in crate::backbone) fn row_lanes(&self) -> usize {
+        (self.queries + 2 * self.keys) * self.lanes
+    }
+
+    /// The positions that the token at `position` of `count` sees.
+    fn seen(&self, position: usize, count: usize) -> Range<usize> {
+        let end = if self.causal { position + 1 } else { count };
+        let start = self.window.map_or(0, |window| (position + 1).saturating_sub(window));
+        start..end
+    }
+}
+
+/// Lanes that keep the first so many numbers (times one, plus zero) and make the rest the least there is, or zero.
+const KEPT: [[Lane; 2]; 17] = {
+    let mut kept = [[Lane([1.0; 16]), Lane::ZERO]; 17];
+    let mut count = 0;
+    while count < 16 {
+        let mut number = count;
+        while number < 16 {
+            kept[count][0].0[number] = 0.0;
+            kept[count][1].0[number] = f32::MIN;
+            number += 1;
+        }
+        count += 1;
+    }
+    kept
+};
+
+/// Attends within one text: `rows` hold queries, keys and values of all heads, `context` gets the weighted values of
+/// the text's own tokens.
+#[inline(always)]
+pub(super) fn attend<S: Simd, const M: usize>(
+    simd: S,
+    attention: &Attention,
+    (rows, span): (&Rows, &Span),
+    room: &mut AttentionRoom,
+    context: &mut Rows,
+) {
+    let sharing = attention.queries / attention.keys;
+    for group in 0..attention.keys {
+        let lane = (attention.queries + group) * attention.lanes;
+        gather_keys::<M>(attention, (rows, span), lane, room);
+        gather_values::<M>(attention, (rows, span), lane + attention.keys * attention.lanes, room);
+        for head in group * sharing..(group + 1) * sharing {
+            for start in (0..span.own.len()).step_by(M) {
+                let count = M.min(span.own.len() - start);
+                tile_of_queries::<S, M>(simd, attention, (rows, span), (head, start..start + count), room);
+                weighted_values::<S, M>(simd, attention, (span, head, start..start + count), room, context);
+            }
+        }
+    }
+}
+
+/// Lays the keys of one head out with sixteen tokens side by side.
+#[inline(always)]
+fn gather_keys<const M: usize>(
+    attention: &Attention,
+    (rows, span): (&Rows, &Span),
+    lane: usize,
+    room: &mut AttentionRoom,
+) {
+    let head = attention.lanes * 16;
+    room.keys.clear();
+    room.keys.resize(span.len().div_ceil(16) * head, Lane::ZERO);
+    for position in 0..span.len() {
+        let panel = &mut room.keys[position / 16 * head..][..head];
+        let place = place::<M>(rows.lanes(), span.row(position), lane);
+        for (part, lanes) in panel.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+            let Lane(key) = rows.tiles()[place + part * M];
+            for (number, lane) in key.iter().zip(lanes) {
+                lane.0[position % 16] = *number;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn gather_values<const M: usize>(
+    attention: &Attention,
+    (rows, span): (&Rows, &Span),
+    lane: usize,
+    room: &mut AttentionRoom,
+) {
+    let tokens = span.len().next_multiple_of(16);
+    room.values.clear();
+    room.values.resize(attention.lanes * tokens, Lane::ZERO);
+    for position in 0..span.len() {
+        let place = place::<M>(rows.lanes(), span.row(position), lane);
+        for part in 0..attention.lanes {
+            room.values[part * tokens + position] = rows.tiles()[place + part * M];
+        }
+    }
+}
+
+/// The softmax weights, times their sum, of a tile of queries of `head`, in `room.scores`.
+#[inline(always)]
+fn tile_of_queries<S: Simd, const M: usize>(
+    simd: S,
+    attention: &Attention,
+    (rows, span): (&Rows, &Span),
+    (head, own): (usize, Range<usize>),
+    room: &mut AttentionRoom,
+) {
+    room.queries.resize(attention.lanes * M, Lane::ZERO);
+    for row in 0..M {
+        let token = span.own.start + (own.start + row).min(own.end - 1);
+        let place = place::<M>(rows.lanes(), token, head * attention.lanes);
+        for part in 0..attention.lanes {
+            room.queries[part * M + row] = rows.tiles()[place + part * M];
+        }
+    }
+    let queries = room.queries.as_chunks::<M>().0;
+    let chunks = span.len().div_ceil(16);
+    room.scores.resize(chunks * M, Lane::ZERO);
+    let (scores, panels) = (room.scores.as_chunks_mut::<M>().0, room.keys.as_chunks::<16>().0);
+    let first = attention.seen(span.shared.len() + own.start, span.len()).start / 16;
+    let last = attention.seen(span.shared.len() + own.end - 1, span.len()).end.div_ceil(16);
+    let panel = |chunk: usize| &panels[chunk * attention.lanes..(chunk + 1) * attention.lanes];
+    let mut chunk = first;
+    while chunk < last {
+        if S::PAIRED && chunk + 1 < last {
+            let sums = tile::<S, Floats, M, 2>(simd, queries, [panel(chunk), panel(chunk + 1)]);
+            for (row, sums) in sums.iter().enumerate() {
+                simd.store(sums[0], &mut scores[chunk][row]);
+                simd.store(sums[1], &mut scores[chunk + 1][row]);
+            }
+            chunk += 2;
+        } else {
+            let sums = tile::<S, Floats, M, 1>(simd, queries, [panel(chunk)]);
+            for (row, sums) in sums.iter().enumerate() {
+                simd.store(sums[0], &mut scores[chunk][row]);
+            }
+            chunk += 1;
+        }
+    }
+    room.shares.clear();
+    for row in 0..own.len() {
+        let seen = attention.seen(span.shared.len() + own.start + row, span.len());
+        let outside = scores[first..seen.start / 16].iter_mut();
+        outside.for_each(|scores| scores[row] = Lane::ZERO);
+        let outside = scores[seen.end.div_ceil(16)..last].iter_mut();
+        outside.for_each(|scores| scores[row] = Lane::ZERO);
+        let total = softmax::<S, M>(simd, attention.scale, &seen, row, &mut scores[..last]);
+        room.shares.push(1.0 / total);
+    }
+}
+
+/// Softmax of one row over the positions `seen`, but for the division by the sum, which is returned.
+#[inline(always)]
+fn softmax<S: Simd, const M: usize>(
+    simd: S,
+    scale: f32,
+    seen: &Range<usize>,
+    row: usize,
+    scores: &mut [[Lane; M]],
+) -> f32 {
+    let (first, last) = (seen.start / 16, seen.end.div_ceil(16));
+    let (hidden, kept) = (seen.start % 16, seen.end - (last - 1) * 16);
+    let scores = &mut scores[first..last];
+    if kept < 16 {
+        let [times, plus] = &KEPT[kept];
+        let edge = &mut scores[last - 1 - first][row];
+        let values = simd.multiply_add(simd.load(edge), simd.load(times), simd.load(plus));
+        simd.store(values, edge);
+    }
+    // A window's first tokens are few: what stands before them is the least there is as well.
+    scores[0][row].0[..hidden].fill(f32::MIN);
+    let mut most = simd.splat(f32::MIN);
+    for scores in scores.iter() {
+        most = simd.maximum(most, simd.load(&scores[row]));
+    }
+    let most = simd.splat(simd.largest(most) * -scale);
+    let scale = simd.splat(scale);
+    let mut total = simd.splat(0.0);
+    for (chunk, scores) in scores.iter_mut().enumerate() {
+        let mut weights = exponential(simd, simd.multiply_add(simd.load(&scores[row]), scale, most));
+        if kept < 16 && chunk + first + 1 == last {
+            weights = simd.multiply(weights, simd.load(&KEPT[kept][0]));
+        }
+        simd.store(weights, &mut scores[row]);
+        if hidden > 0 && chunk == 0 {
+            scores[row].0[..hidden].fill(0.0);
+            weights = simd.load(&scores[row]);
+        }
+        total = simd.add(total, weights);
+    }
+    simd.sum(total)
+}
+
+/// Sums the values by the weights in `room.scores` into `context`.
+#[inline(always)]
+fn weighted_values<S: Simd, const M: usize>(
+    simd: S,
+    attention: &Attention,
+    (span, head, own): (&Span, usize, Range<usize>),
+    room: &AttentionRoom,
+    context: &mut Rows,
+) {
+    let chunks = span.len().div_ceil(16);
+    let first = attention.seen(span.shared.len() + own.start, span.len()).start / 16;
+    let last = attention.seen(span.shared.len() + own.end - 1, span.len()).end.div_ceil(16);
+    let weights = &room.scores.as_chunks::<M>().0[first..last];
+    let values = room.values.as_chunks::<16>().0;
+    let panel = |part: usize| &values[part * chunks + first..part * chunks + last];
+    let lanes = context.lanes();
+    let mut part = 0;
+    while part < attention.lanes {
+        let lane = head * attention.lanes + part;
+        let paired = S::PAIRED && part + 1 < attention.lanes;
+        let second = if paired { part + 1 } else { part };
+        let sums = if paired {
+            tile::<S, Floats, M, 2>(simd, weights, [panel(part), panel(second)])
+        } else {
+            tile::<S, Floats, M, 1>(simd, weights, [panel(part)]).map(|[sums]| [sums; 2])
+        };
+        for (row, (sums, share)) in sums.iter().zip(&room.shares).enumerate() {
+            let place = place::<M>(lanes, span.own.start + own.start + row, lane);
+            let share = simd.splat(*share);
+            for (part, sums) in sums.iter().enumerate().take(1 + usize::from(paired)) {
+                simd.store(simd.multiply(*sums, share), &mut context.tiles_mut()[place + part * M]);
+            }
+        }
+        part = second + 1;
+    }
+}

@@ -1,0 +1,175 @@
+//! AVX-512: one register holds sixteen numbers. With `DOT` also its bf16 and 8-bit dot products.
+#![allow(unsafe_code, reason = "intrinsics are unsafe to call where the compiler does not know the processor")]
+
+use std::arch::x86_64::*;
+
+use super::simd::{Bf16Dot, Lane, Simd, Units};
+
+/// The proof that the processor has AVX-512 F, BW, DQ and VL with FMA, and with `DOT` also BF16 and VNNI.
+///
+/// SAFETY of every block in this file: the only way to a value is [`Avx512::new`], which asks the processor; loads
+/// and stores go through references to 64 bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Avx512<const DOT: bool>(());
+
+impl<const DOT: bool> Avx512<DOT> {
+    pub(super) fn new() -> Option<Self> {
+        let base = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("fma");
+        let dot = is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni");
+        (base && (dot || !DOT)).then_some(Self(()))
+    }
+}
+
+impl<const DOT: bool> Simd for Avx512<DOT> {
+    const PAIRED: bool = true;
+
+    type Floats = __m512;
+    type Integers = __m512i;
+    type Words = __m512i;
+
+    #[inline(always)]
+    fn load(self, from: &Lane) -> __m512 {
+        unsafe { _mm512_load_ps(from.0.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, values: __m512, into: &mut Lane) {
+        unsafe { _mm512_store_ps(into.0.as_mut_ptr(), values) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m512 {
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn add(self, left: __m512, right: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(left, right) }
+    }
+
+    #[inline(always)]
+    fn subtract(self, left: __m512, right: __m512) -> __m512 {
+        unsafe { _mm512_sub_ps(left, right) }
+    }
+
+    #[inline(always)]
+    fn multiply(self, left: __m512, right: __m512) -> __m512 {
+        unsafe { _mm512_mul_ps(left, right) }
+    }
+
+    #[inline(always)]
+    fn divide(self, left: __m512, right: __m512) -> __m512 {
+        unsafe { _mm512_div_ps(left, right) }
+    }
+
+    #[inline(always)]
+    fn maximum(self, left: __m512, right: __m512) -> __m512 {
+        unsafe { _mm512_max_ps(left, right) }
+    }
+
+    #[inline(always)]
+    fn minimum(self, left: __m512, right: __m512) -> __m512 {
+        unsafe { _mm512_min_ps(left, right) }
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, left: __m512, right: __m512, sum: __m512) -> __m512 {
+        unsafe { _mm512_fmadd_ps(left, right, sum) }
+    }
+
+    #[inline(always)]
+    fn round(self, value: __m512) -> __m512 {
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(value) }
+    }
+
+    #[inline(always)]
+    fn power_of_two(self, power: __m512) -> __m512 {
+        unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), power) }
+    }
+
+    #[inline(always)]
+    fn load_words(self, from: &Units) -> __m512i {
+        unsafe { _mm512_load_si512(from.0.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn dot_int8(self, sum: __m512i, unit: u32, words: __m512i) -> __m512i {
+        unsafe {
+            let unit = _mm512_set1_epi32(unit.cast_signed());
+            if DOT {
+                return _mm512_dpbusd_epi32(sum, unit, words);
+            }
+            // The 8-bit products of AVX-512 BW saturate, so both sides are widened to 16 bits.
+            let low = _mm512_set1_epi32(0x00ff_00ff);
+            let even = _mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(words));
+            let odd = _mm512_srai_epi16::<8>(words);
+            let evens = _mm512_madd_epi16(_mm512_and_si512(unit, low), even);
+            let odds = _mm512_madd_epi16(_mm512_srli_epi16::<8>(unit), odd);
+            _mm512_add_epi32(sum, _mm512_add_epi32(evens, odds))
+        }
+    }
+
+    #[inline(always)]
+    fn zero_integers(self) -> __m512i {
+        unsafe { _mm512_setzero_si512() }
+    }
+
+    #[inline(always)]
+    fn to_floats(self, values: __m512i) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(values) }
+    }
+
+    #[inline(always)]
+    fn swap_pairs(self, values: __m512) -> __m512 {
+        unsafe { _mm512_permute_ps::<0b10_11_00_01>(values) }
+    }
+
+    #[inline(always)]
+    fn round_bf16(self, values: __m512) -> __m512 {
+        unsafe {
+            let bits = _mm512_castps_si512(values);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let bits = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+            _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(0xffff_0000_u32.cast_signed())))
+        }
+    }
+
+    #[inline(always)]
+    fn to_bytes(self, values: __m512) -> [u32; 4] {
+        unsafe { std::mem::transmute(_mm512_cvtepi32_epi8(_mm512_cvtps_epi32(values))) }
+    }
+
+    #[inline(always)]
+    fn sum(self, values: __m512) -> f32 {
+        unsafe {
+            let halves = _mm256_add_ps(_mm512_castps512_ps256(values), _mm512_extractf32x8_ps::<1>(values));
+            let quarters = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
+            let pairs = _mm_add_ps(quarters, _mm_movehl_ps(quarters, quarters));
+            _mm_cvtss_f32(_mm_add_ss(pairs, _mm_shuffle_ps::<1>(pairs, pairs)))
+        }
+    }
+
+    #[inline(always)]
+    fn largest(self, values: __m512) -> f32 {
+        unsafe { _mm512_reduce_max_ps(values) }
+    }
+}
+
+impl Bf16Dot for Avx512<true> {
+    #[inline(always)]
+    fn to_bf16(self, low: __m512, high: __m512) -> Units {
+        unsafe { std::mem::transmute::<__m512bh, Units>(_mm512_cvtne2ps_pbh(high, low)) }
+    }
+
+    #[inline(always)]
+    fn dot_bf16(self, sum: __m512, unit: u32, words: __m512i) -> __m512 {
+        unsafe {
+            let unit = std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(unit.cast_signed()));
+            _mm512_dpbf16_ps(sum, unit, std::mem::transmute::<__m512i, __m512bh>(words))
+        }
+    }
+}

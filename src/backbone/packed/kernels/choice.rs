@@ -1,0 +1,158 @@
+//! One [`Kernel`] for each instruction set, and which of them this processor runs best.
+#![allow(unsafe_code, reason = "functions compiled for an instruction set are unsafe to call from others")]
+
+use super::attention::{self, Attention, AttentionRoom, Span};
+use super::norm::{self, Norm};
+use super::portable::Portable;
+use super::product::{self, Operands};
+use super::simd::{Lane, Simd};
+use super::{Kernel, elementwise};
+use crate::backbone::packed::linear::{Format, Linear, Weights};
+use crate::backbone::packed::rows::Rows;
+use crate::config::Dtype;
+
+impl Kernel for Portable {
+    fn name(&self) -> &'static str {
+        "portable"
+    }
+
+    fn height(&self) -> usize {
+        2
+    }
+
+    fn format(&self, dtype: Dtype) -> Format {
+        widened(dtype)
+    }
+
+    fn linear(&self, linear: &Linear, input: &[Lane], operands: &mut Operands, output: &mut [Lane]) {
+        product::linear::<Self, 2>(*self, linear, input, operands, output);
+    }
+
+    fn normalise(&self, norm: &Norm, states: &mut [Lane]) {
+        norm::normalise::<Self, 2>(*self, norm, states);
+    }
+
+    fn add(&self, left: &mut [Lane], right: &[Lane]) {
+        elementwise::add_into(*self, left, right);
+    }
+
+    fn attend(&self, attention: &Attention, rows: (&Rows, &Span), room: &mut AttentionRoom, context: &mut Rows) {
+        attention::attend::<Self, 2>(*self, attention, rows, room, context);
+    }
+}
+
+/// The format for instruction sets without a bf16 product.
+fn widened(dtype: Dtype) -> Format {
+    match dtype {
+        Dtype::F32 => Format::Floats,
+        Dtype::Bf16 => Format::Rounded,
+        Dtype::Int8 => Format::Bytes,
+    }
+}
+
+/// A [`Kernel`] whose functions are compiled for the instruction set that `$proof` is the proof of.
+macro_rules! kernel {
+    ($proof:ty, $name:literal, $height:literal, $features:literal, $bf16:expr, $format:expr) => {
+        impl Kernel for $proof {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn height(&self) -> usize {
+                $height
+            }
+
+            fn format(&self, dtype: Dtype) -> Format {
+                $format(*self, dtype)
+            }
+
+            fn linear(&self, linear: &Linear, input: &[Lane], operands: &mut Operands, output: &mut [Lane]) {
+                #[target_feature(enable = $features)]
+                fn run(simd: $proof, linear: &Linear, input: &[Lane], operands: &mut Operands, output: &mut [Lane]) {
+                    if let Weights::Pairs(weights) = linear.weights() {
+                        $bf16(simd, (linear, weights), input, operands, output);
+                    } else {
+                        product::linear::<$proof, $height>(simd, linear, input, operands, output);
+                    }
+                }
+                // SAFETY: `self` is the proof that the processor has these features.
+                unsafe { run(*self, linear, input, operands, output) }
+            }
+
+            fn normalise(&self, norm: &Norm, states: &mut [Lane]) {
+                #[target_feature(enable = $features)]
+                fn run(simd: $proof, norm: &Norm, states: &mut [Lane]) {
+                    norm::normalise::<$proof, $height>(simd, norm, states);
+                }
+                // SAFETY: as above.
+                unsafe { run(*self, norm, states) }
+            }
+
+            fn add(&self, left: &mut [Lane], right: &[Lane]) {
+                #[target_feature(enable = $features)]
+                fn run(simd: $proof, left: &mut [Lane], right: &[Lane]) {
+                    elementwise::add_into(simd, left, right);
+                }
+                // SAFETY: as above.
+                unsafe { run(*self, left, right) }
+            }
+
+            fn attend(&self, attention: &Attention, rows: (&Rows, &Span), room: &mut AttentionRoom, context: &mut Rows) {
+                #[target_feature(enable = $features)]
+                fn run(
+                    simd: $proof,
+                    attention: &Attention,
+                    rows: (&Rows, &Span),
+                    room: &mut AttentionRoom,
+                    context: &mut Rows,
+                ) {
+                    attention::attend::<$proof, $height>(simd, attention, rows, room, context);
+                }
+                // SAFETY: as above.
+                unsafe { run(*self, attention, rows, room, context) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::super::avx2::Avx2;
+    use super::super::avx512::Avx512;
+    use super::super::simd::Units;
+    use super::*;
+
+    /// Stands where an instruction set has no bf16 product: [`widened`] never gives it such weights.
+    #[inline(always)]
+    fn none<S: Simd>(_: S, _: (&Linear, &[Units]), _: &[Lane], _: &mut Operands, _: &mut [Lane]) {}
+
+    kernel!(Avx2, "AVX2", 6, "avx2,fma", none, |_, dtype| widened(dtype));
+    kernel!(Avx512<false>, "AVX-512", 14, "avx512f,avx512bw,avx512dq,avx512vl,fma", none, |_, dtype| widened(dtype));
+    kernel!(
+        Avx512<true>,
+        "AVX-512 with VNNI and BF16",
+        14,
+        "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma",
+        product::linear_bf16::<Avx512<true>, 14>,
+        |_, dtype| if dtype == Dtype::Bf16 { Format::Pairs } else { widened(dtype) }
+    );
+
+    pub(super) fn available(kernels: &mut Vec<Box<dyn Kernel>>) {
+        kernels.extend(Avx2::new().map(|kernel| Box::new(kernel) as Box<dyn Kernel>));
+        kernels.extend(Avx512::<false>::new().map(|kernel| Box::new(kernel) as Box<dyn Kernel>));
+        kernels.extend(Avx512::<true>::new().map(|kernel| Box::new(kernel) as Box<dyn Kernel>));
+    }
+}
+
+/// Every kernel that this processor can run, the plainest first.
+pub(in crate::backbone) fn available() -> Vec<Box<dyn Kernel>> {
+    let mut kernels: Vec<Box<dyn Kernel>> = vec![Box::new(Portable)];
+    #[cfg(target_arch = "x86_64")]
+    x86::available(&mut kernels);
+    kernels
+}
+
+/// The last of [`available`].
+pub(in crate::backbone) fn choose() -> Box<dyn Kernel> {
+    available().pop().unwrap_or_else(|| Box::new(Portable))
+}

@@ -1,0 +1,93 @@
+//! What is done to every number by itself: e to a power, and the activations.
+
+use super::simd::{Lane, Simd};
+
+/// What follows a linear map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::backbone) enum Activation {
+    /// Nothing.
+    Identity,
+    /// x Φ(x), with the normal distribution function itself.
+    Gelu,
+    /// x Φ(x) by the usual hyperbolic tangent.
+    GeluTanh,
+    /// x σ(x).
+    Silu,
+    /// max(0, x).
+    Relu,
+}
+
+/// e to the power of each; below -87, where it is next to nothing, e^-87.
+///
+/// Cephes' reduction by a two-part ln 2, and the Taylor polynomial of degree 7 on ±ln 2 / 2: relative error below 3e-7.
+#[inline(always)]
+pub(super) fn exponential<S: Simd>(simd: S, values: S::Floats) -> S::Floats {
+    let values = simd.maximum(values, simd.splat(-87.0));
+    let values = simd.minimum(values, simd.splat(88.0));
+    let power = simd.round(simd.multiply(values, simd.splat(std::f32::consts::LOG2_E)));
+    let rest = simd.multiply_add(power, simd.splat(-0.693_359_375), values);
+    let rest = simd.multiply_add(power, simd.splat(2.121_944_4e-4), rest);
+    let mut sum = simd.splat(1.0 / 5040.0);
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        sum = simd.multiply_add(sum, rest, simd.splat(coefficient));
+    }
+    simd.multiply(sum, simd.power_of_two(power))
+}
+
+/// Beyond it Φ is 0 or 1 to within 4e-8.
+const GELU_BOUND: f32 = 5.4;
+/// P and Q, highest power first: a weighted least-squares fit made for this file, refitted until its largest error on
+/// ±5.4 was even; Φ is off by at most 6e-9, x Φ(x) in f32 by at most 2.3e-7 |x|.
+const GELU_ABOVE: [f32; 6] =
+    [2.338_681_9e-8, 6.360_020_6e-6, 1.643_210_7e-4, 4.650_847_5e-3, 3.337_216_2e-2, 3.989_422_5e-1];
+const GELU_BELOW: [f32; 6] = [1.216_593_5e-6, 7.240_001e-5, 1.858_978e-3, 2.837_865e-2, 2.503_177e-1, 1.0];
+
+/// x Φ(x) by Φ(x) = ½ + x P(x²) / Q(x²), beyond which Φ is 0 or 1.
+#[inline(always)]
+fn gelu<S: Simd>(simd: S, values: S::Floats) -> S::Floats {
+    let bounded = simd.minimum(simd.maximum(values, simd.splat(-GELU_BOUND)), simd.splat(GELU_BOUND));
+    let square = simd.multiply(bounded, bounded);
+    let mut above = simd.splat(GELU_ABOVE[0]);
+    for coefficient in &GELU_ABOVE[1..] {
+        above = simd.multiply_add(above, square, simd.splat(*coefficient));
+    }
+    let mut below = simd.splat(GELU_BELOW[0]);
+    for coefficient in &GELU_BELOW[1..] {
+        below = simd.multiply_add(below, square, simd.splat(*coefficient));
+    }
+    let half = simd.divide(simd.multiply(above, bounded), below);
+    simd.multiply_add(values, half, simd.multiply(values, simd.splat(0.5)))
+}
+
+/// x / (1 + e^(-steepness))
+#[inline(always)]
+fn gated<S: Simd>(simd: S, values: S::Floats, steepness: S::Floats) -> S::Floats {
+    let falling = exponential(simd, simd.subtract(simd.splat(0.0), steepness));
+    simd.divide(values, simd.add(simd.splat(1.0), falling))
+}
+
+/// The activation of each.
+#[inline(always)]
+pub(super) fn activate<S: Simd>(simd: S, activation: Activation, values: S::Floats) -> S::Floats {
+    match activation {
+        Activation::Identity => values,
+        Activation::Gelu => gelu(simd, values),
+        Activation::GeluTanh => {
+            // ½ (1 + tanh u) is σ(2u), with u = √(2/π) (x + 0.044715 x³).
+            let square = simd.multiply(values, values);
+            let inner = simd.multiply_add(square, simd.splat(0.071_354_814), simd.splat(1.595_769_1));
+            gated(simd, values, simd.multiply(values, inner))
+        }
+        Activation::Silu => gated(simd, values, values),
+        Activation::Relu => simd.maximum(values, simd.splat(0.0)),
+    }
+}
+
+/// left + right, lane by lane, into `left`.
+#[inline(always)]
+pub(super) fn add_into<S: Simd>(simd: S, left: &mut [Lane], right: &[Lane]) {
+    for (left, right) in left.iter_mut().zip(right) {
+        let sum = simd.add(simd.load(left), simd.load(right));
+        simd.store(sum, left);
+    }
+}

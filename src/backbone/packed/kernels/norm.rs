@@ -1,0 +1,61 @@
+//! Norms of whole states, fused with the sum of the residual stream.
+
+use super::simd::{Lane, Simd};
+
+/// A norm's weights, in lanes; beyond its width they are zero.
+pub(in crate::backbone) struct Norm {
+    /// Numbers of a state.
+    pub(in crate::backbone) width: usize,
+    pub(in crate::backbone) weight: Vec<Lane>,
+    /// What is added, with which the mean is taken off first; without it this is a root-mean-square norm.
+    pub(in crate::backbone) bias: Option<Vec<Lane>>,
+    pub(in crate::backbone) epsilon: f32,
+}
+
+/// Ones for the numbers of the last lane that belong to a state of `width`.
+#[inline(always)]
+fn kept(width: usize) -> Lane {
+    let mut kept = Lane::ZERO;
+    let count = if width.is_multiple_of(16) { 16 } else { width % 16 };
+    kept.0[..count].fill(1.0);
+    kept
+}
+
+/// Norms every state of some tiles `(tiles, lanes, M)` in place.
+#[inline(always)]
+pub(super) fn normalise<S: Simd, const M: usize>(simd: S, norm: &Norm, states: &mut [Lane]) {
+    let lanes = norm.weight.len();
+    let kept = simd.load(&kept(norm.width));
+    for tile in states.chunks_exact_mut(lanes * M) {
+        let tile = tile.as_chunks_mut::<M>().0;
+        for row in 0..M {
+            let mut mean = simd.splat(0.0);
+            if norm.bias.is_some() {
+                for lane in tile.iter() {
+                    mean = simd.add(mean, simd.load(&lane[row]));
+                }
+                mean = simd.splat(simd.sum(mean) / norm.width as f32);
+            }
+            let mut squares = simd.splat(0.0);
+            for (index, lane) in tile.iter_mut().enumerate() {
+                let mut centred = simd.subtract(simd.load(&lane[row]), mean);
+                if index + 1 == lanes {
+                    centred = simd.multiply(centred, kept);
+                }
+                simd.store(centred, &mut lane[row]);
+                squares = simd.multiply_add(centred, centred, squares);
+            }
+            let inverse = 1.0 / (simd.sum(squares) / norm.width as f32 + norm.epsilon).sqrt();
+            let inverse = simd.splat(inverse);
+            for (index, lane) in tile.iter_mut().enumerate() {
+                let scaled = simd.multiply(simd.load(&lane[row]), inverse);
+                let weight = simd.load(&norm.weight[index]);
+                let normed = match &norm.bias {
+                    Some(bias) => simd.multiply_add(scaled, weight, simd.load(&bias[index])),
+                    None => simd.multiply(scaled, weight),
+                };
+                simd.store(normed, &mut lane[row]);
+            }
+        }
+    }
+}
