@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::backbone::{Backbone, Rendered};
 use crate::combine::{Combiner, Term};
+use crate::config::{BackboneConfig, Device};
 use crate::conversation::{Item, Message, Role};
 use crate::error::{Error, Fault, Result};
 use crate::features::{Extractor, PreparedText, Row};
@@ -67,8 +68,16 @@ impl Ensemble {
     /// [`Error::Registry`] when something is damaged or the backbone is not the one the heads were trained on;
     /// [`Error::Model`] when the backbone cannot be opened.
     pub fn open(folder: &Path) -> Result<Self> {
+        Self::open_on(folder, Device::Cpu)
+    }
+
+    /// As [`Ensemble::open`], with the backbone on a device of this machine, whichever it was trained on.
+    ///
+    /// # Errors
+    /// As [`Ensemble::open`]; [`Error::Model`] also when there is no such device.
+    pub fn open_on(folder: &Path, device: Device) -> Result<Self> {
         let manifest = registry::read_manifest(folder)?;
-        let backbone = open_backbone(folder, &manifest)?;
+        let backbone = open_backbone(folder, &manifest, device)?;
         let width = backbone.width(backbone.readout());
         let mut scorers = Vec::with_capacity(manifest.objectives.len());
         for entry in &manifest.objectives {
@@ -308,9 +317,9 @@ fn stale(folder: &Path, found: String) -> Error {
     ])
 }
 
-fn open_backbone(folder: &Path, manifest: &Manifest) -> Result<Backbone> {
+fn open_backbone(folder: &Path, manifest: &Manifest, device: Device) -> Result<Backbone> {
     let entry = &manifest.backbone;
-    let config = registry::backbone_config(folder, entry);
+    let config = BackboneConfig { device, ..registry::backbone_config(folder, entry) };
     let backbone = Backbone::open(&config)?;
     let found = backbone.fingerprint().to_string();
     if found == entry.fingerprint {

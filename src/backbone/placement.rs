@@ -42,10 +42,11 @@ fn open(device: Device) -> Result<Opened, Fault> {
             let said = said.lines().next().unwrap_or_default();
             (format!("no {device} was found on this machine: {said}"), "check the driver".to_owned())
         } else {
-            let found = format!("found {device}, but this build runs on the cpu only");
+            let found = format!("found {device}, but this build runs on {} only", devices().join(" and "));
             (found, format!("build with `cargo build --release --features {feature}`"))
         };
-        Fault::new("backbone.device", found).accepts("cpu").help(format!("{help}, or set backbone.device to cpu"))
+        let fault = Fault::new("backbone.device", found).accepts(devices().join(", "));
+        fault.help(format!("{help}, or choose the device cpu"))
     })
 }
 
@@ -58,7 +59,7 @@ fn precision_fault(dtype: Dtype, device: Device, architecture: &dyn Architecture
     let family = architecture.shape().line.split(',').next().unwrap_or_default().to_owned();
     let only = words.join(" or ");
     Some(
-        Fault::new("backbone.dtype", format!("found {}, but {family} runs in {only} only on {device}", dtype.word()))
+        Fault::new("backbone.dtype", format!("found {}, but {family} runs on {device} in {only} only", dtype.word()))
             .accepts(words.join(", "))
             .help(format!("set backbone.dtype to {only}")),
     )

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::machine::Global;
 #[cfg(feature = "serve")]
 use super::serve_options::ServeOptions;
 use crate::config::Format;
@@ -26,21 +27,8 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// Options of every command.
-#[derive(Args, Debug)]
-pub struct Global {
-    /// Write JSON to standard output instead of text
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Print errors only
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-    /// Worker threads; by default one per core. Results do not depend on it
-    #[arg(long, global = true, value_name = "N", env = "ENSEMBLE_THREADS", value_parser = whole_number)]
-    pub threads: Option<usize>,
-}
-
-fn whole_number(text: &str) -> Result<usize, String> {
+/// A number of things.
+pub(super) fn whole_number(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "accepted: a whole number from 1".to_owned())
 }
 

@@ -7,10 +7,11 @@ use std::io::{BufWriter, Write};
 use serde_json::{Map, Value, json};
 
 use super::arguments::BestOfNOptions;
+use super::machine::Machine;
 use super::score::open_input;
 use super::ui::{Ui, columns, stdout_error};
 use crate::data::{Item, parse_item, plain};
-use crate::ensemble::{Ensemble, Scoring};
+use crate::ensemble::Scoring;
 use crate::error::{Error, Fault, Result, quote};
 use crate::evaluate::{Estimate, best_of_n, best_of_n_divergence, clustered_mean};
 use crate::files::{self, Digest};
@@ -29,8 +30,8 @@ struct Choice {
     scores: Vec<f64>,
 }
 
-pub(super) fn run(options: &BestOfNOptions, threads: usize, ui: &Ui) -> Result<u8> {
-    let ensemble = Ensemble::open(&options.registry)?.with_threads(threads).with_weights(&options.weights)?;
+pub(super) fn run(options: &BestOfNOptions, machine: Machine, ui: &Ui) -> Result<u8> {
+    let ensemble = machine.open(&options.registry)?.with_weights(&options.weights)?;
     let mut choices = read(options)?;
     let scoring = ensemble.scoring()?;
     choices.iter_mut().try_for_each(|choice| score(&scoring, choice))?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::arguments::EvalOptions;
+use super::machine::Machine;
 use super::ui::{Ui, columns};
 use crate::assess::{BenchmarkFiles, Benchmarks};
 use crate::data::benchmarks::{Benchmark, Splits};
@@ -16,11 +17,11 @@ use crate::progress::{Progress, Silent};
 use crate::registry::{Manifest, read_manifest};
 use crate::report::{BenchmarkSummary, BenchmarkTable, RunSummary, clean_text, read_report, write_report};
 
-pub(super) fn run(options: &EvalOptions, threads: usize, ui: &Ui) -> Result<u8> {
+pub(super) fn run(options: &EvalOptions, machine: Machine, ui: &Ui) -> Result<u8> {
     fitting(options)?;
     let splits = if options.all_splits { Splits::All } else { Splits::Test };
     let benchmarks = Benchmarks::read(&named(options), splits)?;
-    let ensemble = Ensemble::open(&options.registry)?.with_threads(threads).with_weights(&options.weights)?;
+    let ensemble = machine.open(&options.registry)?.with_weights(&options.weights)?;
     let progress: &dyn Progress = if ui.json { &Silent } else { ui };
     // A report that cannot take the figures is found before the texts are read.
     let report_of = |folder| Ok((folder, report_of(folder, &options.registry, &ensemble)?));

@@ -11,6 +11,7 @@ mod eval;
 mod export;
 mod features;
 mod init;
+mod machine;
 mod registry;
 mod relaunch;
 mod report;
@@ -32,12 +33,16 @@ use clap::{CommandFactory, Parser};
 pub use arguments::{Arguments, Command};
 
 use crate::error::Result;
+use machine::Machine;
 use ui::Ui;
 
 /// Runs the program on the process's own arguments.
 pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+        Ok(mut arguments) => {
+            machine::place(&mut arguments);
+            arguments
+        }
         Err(error) => return ui::clap_exit(&error),
     };
     relaunch::with_candle_pool_off();
@@ -55,7 +60,8 @@ pub fn run() -> ExitCode {
 
 /// The command's exit code.
 fn dispatch(arguments: &Arguments, ui: &Ui) -> Result<u8> {
-    let threads = arguments.global.threads.unwrap_or_else(crate::ensemble::default_threads);
+    let machine = Machine::new(&arguments.global);
+    let threads = machine.threads;
     match &arguments.command {
         Command::Init(options) => init::run(options, ui),
         Command::Validate(options) => validate::run(options, ui),
@@ -63,14 +69,14 @@ fn dispatch(arguments: &Arguments, ui: &Ui) -> Result<u8> {
         Command::Features(options) => features::run(options, threads, ui),
         Command::TrainAll(options) => train_all::run(options, threads, ui),
         Command::Report(options) => report::run(options, threads, ui),
-        Command::Score(options) => score::run(options, threads, ui),
+        Command::Score(options) => score::run(options, machine, ui),
         #[cfg(feature = "serve")]
-        Command::Serve(options) => serve::run(options, threads, ui),
-        Command::Eval(options) => eval::run(options, threads, ui),
-        Command::BestOfN(options) => best_of_n::run(options, threads, ui),
+        Command::Serve(options) => serve::run(options, machine, ui),
+        Command::Eval(options) => eval::run(options, machine, ui),
+        Command::BestOfN(options) => best_of_n::run(options, machine, ui),
         Command::Export(options) => export::run(options, ui),
-        Command::Weights(options) => weights::run(options, threads, ui),
-        Command::Registry(options) => registry::run(options, ui),
+        Command::Weights(options) => weights::run(options, machine, ui),
+        Command::Registry(options) => registry::run(options, machine, ui),
         Command::Audit(options) => audit::run(options, threads, ui),
         Command::Schema(options) => schema::run(options, ui),
         Command::Completions(options) => completions::run(options, Arguments::command(), ui),

@@ -5,16 +5,16 @@ use std::path::Path;
 use serde_json::json;
 
 use super::arguments::{RegistryAction, RegistryOptions};
+use super::machine::Machine;
 use super::ui::{Ui, columns};
-use crate::ensemble::Ensemble;
 use crate::error::Result;
 use crate::files;
 use crate::registry::{Manifest, read_manifest};
 
-pub(super) fn run(options: &RegistryOptions, ui: &Ui) -> Result<u8> {
+pub(super) fn run(options: &RegistryOptions, machine: Machine, ui: &Ui) -> Result<u8> {
     match &options.action {
         RegistryAction::List { folder } => list(&read_manifest(folder)?, ui),
-        RegistryAction::Verify { folder } => verify(folder, ui),
+        RegistryAction::Verify { folder } => verify(folder, machine, ui),
     }
 }
 
@@ -42,8 +42,8 @@ fn list(manifest: &Manifest, ui: &Ui) -> Result<u8> {
     Ok(0)
 }
 
-fn verify(folder: &Path, ui: &Ui) -> Result<u8> {
-    let ensemble = Ensemble::open(folder)?;
+fn verify(folder: &Path, machine: Machine, ui: &Ui) -> Result<u8> {
+    let ensemble = machine.open(folder)?;
     let golden = read_manifest(folder)?.golden.len();
     let (heads, place) = (ensemble.names().len(), files::shown(folder));
     if ui.json {

@@ -6,16 +6,17 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::arguments::ScoreOptions;
+use super::machine::Machine;
 use super::ui::{Ui, stdout_error};
 use crate::data::{Item, Record, Rows, domain, parse_item, plain};
-use crate::ensemble::{Ensemble, Request, Scoring, write_score};
+use crate::ensemble::{Request, Scoring, write_score};
 use crate::error::{Error, Fault, Result, quote};
 
 /// What the input is read for.
 const PURPOSE: &str = "the responses to score";
 
-pub(super) fn run(options: &ScoreOptions, threads: usize, ui: &Ui) -> Result<u8> {
-    let ensemble = Ensemble::open(&options.registry)?.with_threads(threads).with_weights(&options.weights)?;
+pub(super) fn run(options: &ScoreOptions, machine: Machine, ui: &Ui) -> Result<u8> {
+    let ensemble = machine.open(&options.registry)?.with_weights(&options.weights)?;
     if options.domain_field.is_some() && ensemble.domains().is_empty() {
         return Err(without_domains(options));
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
+use super::machine::Machine;
 use super::serve_options::{ServeOptions, Template};
 use super::ui::Ui;
 use crate::ensemble::Ensemble;
@@ -26,19 +27,19 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// Files that are open beside the connections.
 const OTHER_FILES: usize = 64;
 
-pub(super) fn run(options: &ServeOptions, threads: usize, ui: &Ui) -> Result<u8> {
+pub(super) fn run(options: &ServeOptions, machine: Machine, ui: &Ui) -> Result<u8> {
     let settings = settings(options)?;
     check_reach(options, &settings)?;
-    let ensemble = Ensemble::open(&options.registry)?.with_threads(threads).with_weights(&options.weights)?;
+    let ensemble = machine.open(&options.registry)?.with_weights(&options.weights)?;
     let identity = identity(&ensemble, &settings);
     for entry in &identity.manifest.objectives {
         ui.note(&quality(entry));
     }
     say_where_it_panicked();
-    let runtime = runtime(threads)?;
+    let runtime = runtime(machine.threads)?;
     let drained = runtime.block_on(async {
         let address = (options.host.as_str(), options.port);
-        let server = serve::bind(Arc::new(ensemble), identity, settings, threads, address).await?;
+        let server = serve::bind(Arc::new(ensemble), identity, settings, machine.threads, address).await?;
         let stop = signals()?;
         ui.data(&format!("http://{}", server.address()?))?;
         Ok::<Drained, Error>(server.run(stop).await)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::arguments::Global;
+use super::machine::Global;
 use crate::error::{Error, Fault, Result};
 use crate::progress::Progress;
 

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::arguments::{WeightsAction, WeightsOptions};
+use super::machine::Machine;
 use super::ui::Ui;
 use crate::config::{HOLISTIC_SCORE, Rule, SourceArgument, SourceConfig};
 use crate::data::{Dataset, Pair, load_lists};
-use crate::ensemble::Ensemble;
 use crate::error::{Error, Result};
 use crate::files::Digest;
 use crate::progress::{Progress, Silent};
@@ -21,11 +21,11 @@ use crate::weights::Comparison;
 /// Items scored between two signs of life.
 const BATCH: usize = 256;
 
-pub(super) fn run(options: &WeightsOptions, threads: usize, ui: &Ui) -> Result<u8> {
+pub(super) fn run(options: &WeightsOptions, machine: Machine, ui: &Ui) -> Result<u8> {
     match &options.action {
-        WeightsAction::Fit(options) => fit::run(options, threads, ui),
-        WeightsAction::Sweep(options) => sweep::run(options, threads, ui),
-        WeightsAction::Flip(options) => flip::run(options, threads, ui),
+        WeightsAction::Fit(options) => fit::run(options, machine, ui),
+        WeightsAction::Sweep(options) => sweep::run(options, machine, ui),
+        WeightsAction::Flip(options) => flip::run(options, machine, ui),
     }
 }
 
@@ -58,8 +58,8 @@ fn read(place: &str, path: &Path, reading: &super::arguments::PairReading) -> Re
 }
 
 /// The normalized scores of all items of a dataset, per item and objective.
-fn normalized(registry: &Path, dataset: &Dataset, threads: usize, ui: &Ui) -> Result<Vec<Vec<f64>>> {
-    let ensemble = Ensemble::open(registry)?.with_threads(threads);
+fn normalized(registry: &Path, dataset: &Dataset, machine: Machine, ui: &Ui) -> Result<Vec<Vec<f64>>> {
+    let ensemble = machine.open(registry)?;
     let scoring = ensemble.scoring()?;
     let progress: &dyn Progress = if ui.json { &Silent } else { ui };
     progress.start("scores", dataset.items.len() as u64);

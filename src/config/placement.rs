@@ -44,7 +44,6 @@ impl Dtype {
     }
 
     /// Whether it is the default, which manifests and fingerprints leave out.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands a reference")]
     pub fn is_f32(&self) -> bool {
         *self == Self::F32
     }

@@ -68,7 +68,8 @@ pub fn read_manifest(folder: &Path) -> Result<Manifest> {
     Manifest::from_json(&files::read_text(&path, "the registry's manifest")?, &path)
 }
 
-/// The backbone that a registry in `folder` was trained on, as a config.
+/// The backbone that a registry in `folder` was trained on, as a config. Where it ran then is not kept: a registry made
+/// on a graphics card opens on the processor.
 pub fn backbone_config(folder: &Path, entry: &BackboneEntry) -> BackboneConfig {
     BackboneConfig {
         place: match &entry.place {

@@ -38,7 +38,7 @@ pub fn report_registry(
     older.map(read_manifest).transpose()?;
     same_objectives(config, registry, &manifest)?;
     let dataset = read(config, progress)?;
-    let ensemble = Ensemble::open(registry)?.with_threads(threads);
+    let ensemble = Ensemble::open_on(registry, config.backbone.device)?.with_threads(threads);
     let (scores, counts) = score_all(&ensemble, &dataset, &config.output.cache, progress)?;
     let workers = workers(threads)?;
     let baselines = workers.install(|| baselines(config, &dataset))?;
@@ -159,7 +159,7 @@ fn older_scores(
     progress: &dyn Progress,
 ) -> Result<Older> {
     let manifest = read_manifest(folder)?;
-    let ensemble = Ensemble::open(folder)?.with_threads(threads);
+    let ensemble = Ensemble::open_on(folder, config.backbone.device)?.with_threads(threads);
     let (scores, _) = score_all(&ensemble, dataset, &config.output.cache, progress)?;
     let combined = |item: usize| {
         let terms: Vec<Term> = scores.iter().map(|scores| scores[item].term()).collect();

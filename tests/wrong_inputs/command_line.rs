@@ -40,6 +40,28 @@ fn threads_that_are_no_number() {
 }
 
 #[test]
+fn a_device_that_is_unknown() {
+    assert_snapshot!(refused(&["train-all", "configs/run.yaml", "--device", "gpu"]));
+}
+
+#[test]
+#[cfg(not(feature = "cuda"))]
+fn a_registry_on_a_device_that_this_build_does_not_have() {
+    let project = Project::trained();
+    assert_snapshot!(project.refused(2, &["score", "--registry", "registry/run", "--device", "cuda"]));
+}
+
+#[test]
+fn the_device_of_the_command_line_stands_for_the_config_s() {
+    let project = Project::new();
+    project.edit("configs/run.yaml", "max_tokens: 32", "max_tokens: 32\n  device: cuda:99");
+    let checked = project.run(&["validate", "configs/run.yaml", "--json", "--device", "cpu"], "");
+    assert_eq!((checked.code, checked.errors.as_str()), (0, ""));
+    let shown: serde_json::Value = serde_json::from_str(&checked.output).expect("JSON");
+    assert_eq!((&shown["device"], &shown["dtype"]), (&"cpu".into(), &"f32".into()));
+}
+
+#[test]
 fn an_empty_batch() {
     let project = Project::trained();
     assert_snapshot!(project.refused(2, &["score", "--registry", "registry/run", "--batch-size", "0"]));

@@ -95,7 +95,7 @@ fn every_float_type_becomes_f32_under_the_name_without_a_prefix() {
 fn weights_are_shared_where_they_are_and_rounded_where_they_are_to_be() {
     let folder = folder();
     // bf16 keeps 8 bits: of the two numbers between which 1 + 2^-8 lies half way, the even one is taken.
-    write(folder.path(), "model.safetensors", &file(&[("a", f32s(&[3], &[1.5, 1.003_906_25, 1.011_718_75]))]));
+    write(folder.path(), "model.safetensors", file(&[("a", f32s(&[3], &[1.5, 1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0]))]));
     let weights = read_at(folder.path(), &[("a", &[3])]).expect("reads");
     let same = weights.on(&Placement::CPU).expect("placed");
     assert!(same.get("a").expect("a").id() == weights.get("a").expect("a").id(), "no copy is made");

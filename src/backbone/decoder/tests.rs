@@ -123,6 +123,27 @@ fn states_of_every_layer_equal_transformers() {
     }
 }
 
+/// What runs on graphics cards, on the processor: every table, mask and angle has the type of the weights.
+#[test]
+fn states_in_bfloat16_are_near_transformers() {
+    for (case, folder) in CASES {
+        let (weights, config, reference) = (weights(folder), config(case), tensors(case, "reference.safetensors"));
+        let rounded = |name: &str| get(&weights, name)?.to_dtype(DType::BF16);
+        let decoder = Decoder::load(&config, config.shape().layers, &rounded).expect("loads");
+        let layers: Vec<usize> = (0..=decoder.count).collect();
+        let states = decoder.states_of(&encoded(&ids(&reference, 40)), &layers).expect("states");
+        let mut worst = 0f32;
+        for (layer, state) in states.iter().enumerate() {
+            let state = state.to_dtype(DType::F32).expect("converted");
+            let expected = reference["states_40"].get(layer).expect("layer");
+            worst = worst.max(difference(&values(&state), &values(&expected)));
+        }
+        println!("{case}: largest relative difference in bf16 {worst:.1e}");
+        assert!(worst > 1e-4, "{case}: {worst:e} is not what eight bits give");
+        assert!(worst < 0.2, "{case}: {worst:e}");
+    }
+}
+
 #[test]
 fn attention_in_blocks_is_the_same() {
     for (case, folder) in CASES {

@@ -1,6 +1,6 @@
 //! BERT and the families with the same layers under other names: DistilBERT, RoBERTa, XLM-RoBERTa, CamemBERT.
 //!
-//! All run on candle-transformers' BERT layers. Its own DistilBERT takes the tanh approximation for GELU, and its own
+//! On the processor all run on the kernels of [`super::super::packed`], elsewhere on candle-transformers' BERT layers. Its own DistilBERT takes the tanh approximation for GELU, and its own
 //! RoBERTa keeps its layers private, so their weights are handed to the BERT layers instead.
 
 use std::collections::BTreeMap;
@@ -207,6 +207,21 @@ impl Architecture for Bert {
             let encoder = Encoder::load(weights, &self.plan(deepest), placement.dtype)?;
             return Ok(Box::new(Packed { encoder, padding: self.padding, types: self.types }));
         }
+        self.load_on_candle(weights, deepest, placement)
+    }
+}
+
+impl Bert {
+    /// The transformer in candle's own layers, for devices that have no kernels of ours.
+    ///
+    /// # Errors
+    /// When candle refuses a tensor.
+    pub(super) fn load_on_candle(
+        &self,
+        weights: &Weights,
+        deepest: usize,
+        placement: &Placement,
+    ) -> candle_core::Result<Box<dyn Transformer>> {
         let weights = &weights.on(placement)?;
         let get = |name: &str| weights.get(&format!("embeddings.{name}.weight"));
         let types = (self.types > 0).then(|| get("token_type_embeddings")).transpose()?;
@@ -238,7 +253,6 @@ impl Embeddings {
         let sum = (sum + rows(&self.positions, position_ids(self.padding, &encoded.ids))?)?;
         self.norm.forward(&sum.unsqueeze(0)?)
     }
-
 }
 
 /// RoBERTa counts the tokens that are no padding, from `padding + 1`; a padding token stands at `padding`.

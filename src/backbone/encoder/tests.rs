@@ -5,15 +5,17 @@
 
 use std::path::PathBuf;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::checkpoint;
+use super::super::checkpoint::{self, Weights};
+use super::super::fields::Fields;
 use super::super::locate;
-use super::super::model::{Placement, Transformer};
+use super::super::model::{Architecture, Placement, Transformer};
 use super::super::score_head::ScoreHead;
 use super::super::tokens::{Cut, Encoded};
+use crate::config::Dtype;
 use crate::files;
 
 const MODELS: [&str; 12] = [
@@ -56,12 +58,37 @@ fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/encoders").join(name)
 }
 
+fn config(name: &str) -> (PathBuf, Value) {
+    let path = folder(name).join("config.json");
+    let text = files::read_text(&path, "the configuration").expect("fixture");
+    (path, serde_json::from_str(&text).expect("JSON"))
+}
+
 /// The model `name` with its first layers only, or all.
 fn open(name: &str, deepest: Option<usize>) -> Model {
-    let folder = folder(name);
-    let path = folder.join("config.json");
-    let text = files::read_text(&path, "the configuration").expect("fixture");
-    let config: Value = serde_json::from_str(&text).expect("JSON");
+    let load = |architecture: &dyn Architecture, weights: &Weights, deepest| {
+        architecture.load(weights, deepest, &Placement::CPU)
+    };
+    open_by(name, deepest, &load)
+}
+
+/// The model `name` as it runs where there are no kernels of ours, but on the processor.
+fn open_on_candle(name: &str, dtype: Dtype) -> Model {
+    let (path, config) = config(name);
+    let placement = Placement { dtype, ..Placement::CPU };
+    let load = |architecture: &dyn Architecture, weights: &Weights, deepest| match super::family(&config) {
+        Some("modernbert" | "deberta-v2") => architecture.load(weights, deepest, &placement),
+        family => super::bert::read(family.expect("a family"), &mut Fields::new(&path, "", &config))
+            .expect("accepted")
+            .load_on_candle(weights, deepest, &placement),
+    };
+    open_by(name, None, &load)
+}
+
+type Load<'a> = &'a dyn Fn(&dyn Architecture, &Weights, usize) -> candle_core::Result<Box<dyn Transformer>>;
+
+fn open_by(name: &str, deepest: Option<usize>, load: Load<'_>) -> Model {
+    let (folder, (path, config)) = (folder(name), config(name));
     let architecture = super::read(&path, &config).expect("accepted");
     let layers = architecture.shape().layers;
     let deepest = deepest.unwrap_or(layers);
@@ -69,7 +96,7 @@ fn open(name: &str, deepest: Option<usize>) -> Model {
     let mut expected = architecture.tensors(deepest);
     expected.extend(head.tensors());
     let weights = checkpoint::read(&locate::locate(&folder).expect("found"), &expected).expect("read");
-    let transformer = architecture.load(&weights, deepest, &Placement::CPU).expect("loads");
+    let transformer = load(architecture.as_ref(), &weights, deepest).expect("loads");
     Model { folder, layers, transformer, head: head.load(&weights).expect("loads") }
 }
 
@@ -94,31 +121,50 @@ impl Model {
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().and_then(|flat| flat.to_vec1()).expect("f32")
+    tensor.flatten_all().and_then(|flat| flat.to_dtype(DType::F32)?.to_vec1()).expect("numbers")
 }
 
 /// The largest |ours − reference| over the largest |reference|.
 fn relative_difference(ours: &[f32], reference: &[f32]) -> f32 {
     assert_eq!(ours.len(), reference.len());
+    assert!(ours.iter().all(|value| value.is_finite()));
     let largest = reference.iter().fold(0f32, |most, value| most.max(value.abs()));
     ours.iter().zip(reference).fold(0f32, |most, (a, b)| most.max((a - b).abs())) / largest
+}
+
+/// The largest relative difference of each layer to transformers' states.
+fn worst_by_layer(model: &Model) -> Vec<f32> {
+    let mut worst = vec![0f32; model.layers + 1];
+    for (case, reference) in model.cases() {
+        let states = model.states(&case, &model.all_layers()).expect("runs");
+        for (layer, state) in states.iter().enumerate() {
+            let expected = reference.get(layer).expect("a layer");
+            assert_eq!(state.dims(), expected.dims());
+            worst[layer] = worst[layer].max(relative_difference(&values(state), &values(&expected)));
+        }
+    }
+    worst
 }
 
 #[test]
 fn every_layer_of_every_family_equals_transformers() {
     for name in MODELS {
-        let model = open(name, None);
-        let mut worst = vec![0f32; model.layers + 1];
-        for (case, reference) in model.cases() {
-            let states = model.states(&case, &model.all_layers()).expect("runs");
-            for (layer, state) in states.iter().enumerate() {
-                let expected = reference.get(layer).expect("a layer");
-                assert_eq!(state.dims(), expected.dims());
-                worst[layer] = worst[layer].max(relative_difference(&values(state), &values(&expected)));
-            }
+        for (place, model) in [("cpu", open(name, None)), ("candle", open_on_candle(name, Dtype::F32))] {
+            let worst = worst_by_layer(&model);
+            println!("{name}: largest relative difference by layer on {place} {worst:?}");
+            assert!(worst.iter().all(|difference| *difference <= 1e-4), "{name} on {place}: {worst:?}");
         }
-        println!("{name}: largest relative difference by layer {worst:?}");
-        assert!(worst.iter().all(|difference| *difference <= 1e-4), "{name}: {worst:?}");
+    }
+}
+
+/// What runs on graphics cards, on the processor: every table, mask and angle takes the type of the weights.
+#[test]
+fn states_in_bfloat16_are_near_transformers() {
+    for name in MODELS.into_iter().filter(|name| !name.starts_with("deberta")) {
+        let worst = worst_by_layer(&open_on_candle(name, Dtype::Bf16));
+        println!("{name}: largest relative difference by layer in bf16 {worst:?}");
+        assert!(worst.iter().all(|difference| *difference > 1e-4), "{name} is not rounded to 8 bits: {worst:?}");
+        assert!(worst.iter().all(|difference| *difference < 0.2), "{name}: {worst:?}");
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Objectives, comparisons, normalized, percent, read};
 use crate::cli::arguments::FitOptions;
+use crate::cli::machine::Machine;
 use crate::cli::ui::{Ui, columns};
 use crate::error::Result;
 use crate::files;
@@ -11,13 +12,13 @@ use crate::registry::read_manifest;
 use crate::train_all::workers;
 use crate::weights::{Dimension, Fit, accuracy, fit};
 
-pub(super) fn run(options: &FitOptions, threads: usize, ui: &Ui) -> Result<u8> {
+pub(super) fn run(options: &FitOptions, machine: Machine, ui: &Ui) -> Result<u8> {
     let objectives = Objectives::of(&read_manifest(&options.registry)?, ui);
     let dataset = read("--holistic", &options.holistic, &options.reading)?;
-    let scores = normalized(&options.registry, &dataset, threads, ui)?;
+    let scores = normalized(&options.registry, &dataset, machine, ui)?;
     let comparisons = comparisons(&dataset.holistic.pairs, &scores);
     let place = files::shown(&options.holistic);
-    let found = workers(threads)?.install(|| fit(&objectives.names, &comparisons, &place))?;
+    let found = workers(machine.threads)?.install(|| fit(&objectives.names, &comparisons, &place))?;
     let current = accuracy(&comparisons, &objectives.weights);
     if ui.json {
         let mut object = json!(found);

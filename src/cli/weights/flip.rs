@@ -4,16 +4,17 @@ use serde_json::{Map, Value, json};
 
 use super::{Objectives, difference, normalized, read};
 use crate::cli::arguments::FlipOptions;
+use crate::cli::machine::Machine;
 use crate::cli::ui::Ui;
 use crate::data::{Dataset, Pair, render_prompt};
 use crate::error::Result;
 use crate::registry::read_manifest;
 use crate::weights::flip;
 
-pub(super) fn run(options: &FlipOptions, threads: usize, ui: &Ui) -> Result<u8> {
+pub(super) fn run(options: &FlipOptions, machine: Machine, ui: &Ui) -> Result<u8> {
     let objectives = Objectives::of(&read_manifest(&options.registry)?, ui);
     let dataset = read("FILE", &options.file, &options.reading)?;
-    let scores = normalized(&options.registry, &dataset, threads, ui)?;
+    let scores = normalized(&options.registry, &dataset, machine, ui)?;
     let pairs = &dataset.holistic.pairs;
     let mut turning = 0;
     for pair in pairs {

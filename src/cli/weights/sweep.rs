@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Objectives, comparisons, difference, normalized, percent};
 use crate::cli::arguments::SweepOptions;
+use crate::cli::machine::Machine;
 use crate::cli::ui::{Ui, columns};
 use crate::config::{HOLISTIC_SCORE, SourceArgument, SourceConfig};
 use crate::data::{Dataset, load_lists};
@@ -17,17 +18,17 @@ use crate::report::write_sweep;
 use crate::train_all::workers;
 use crate::weights::{Sweep, SweepInput, SweepPoint, sweep};
 
-pub(super) fn run(options: &SweepOptions, threads: usize, ui: &Ui) -> Result<u8> {
+pub(super) fn run(options: &SweepOptions, machine: Machine, ui: &Ui) -> Result<u8> {
     let objectives = Objectives::of(&read_manifest(&options.registry)?, ui);
     let dataset = read(options, &objectives.names)?;
-    let scores = normalized(&options.registry, &dataset, threads, ui)?;
+    let scores = normalized(&options.registry, &dataset, machine, ui)?;
     let input = SweepInput {
         current: objectives.weights.clone(),
         objectives: dataset.objectives.iter().map(|list| comparisons(&list.pairs, &scores)).collect(),
         holistic: comparisons(&dataset.holistic.pairs, &scores),
         differences: distinct(&dataset, &scores),
     };
-    let found = workers(threads)?.install(|| sweep(&input, options.step))?;
+    let found = workers(machine.threads)?.install(|| sweep(&input, options.step))?;
     write_sweep(&options.output, &objectives.names, &found)?;
     let rows = standing(&found, &objectives.names);
     let (on_front, points) = (found.points.iter().filter(|point| point.pareto).count(), found.points.len());
