@@ -7,13 +7,12 @@ use candle_nn::Activation as CandleActivation;
 use super::config::{DecoderConfig, Heads};
 use super::rotary::Rotary;
 use crate::backbone::checkpoint::Weights;
-use crate::backbone::model::Transformer;
+use crate::backbone::model::{Placement, Transformer};
 use crate::backbone::packed::{
     Activation, Attention, Batch, Format, Kernel, Lane, Linear, Matrix, Norm, Perceptron, Room, Rooms, Rows, choose,
     lanes, matrix, numbers, tensor,
 };
 use crate::backbone::tokens::Encoded;
-use crate::config::Dtype;
 
 /// Cosines and sines of a token's angles, each `(tokens, head / 2)`.
 struct Angles {
@@ -141,14 +140,19 @@ fn activation(activation: CandleActivation) -> Activation {
 }
 
 impl PackedDecoder {
-    /// Lays out the weights of the first `deepest` layers for the best kernel of this processor.
+    /// Lays out the weights of the first `deepest` layers for the kernel of `placement`.
     ///
     /// # Errors
     /// When a tensor is missing.
-    pub(super) fn load(config: &DecoderConfig, weights: &Weights, deepest: usize, dtype: Dtype) -> Result<Self> {
-        let kernel = choose()?;
+    pub(super) fn load(
+        config: &DecoderConfig,
+        weights: &Weights,
+        deepest: usize,
+        placement: &Placement,
+    ) -> Result<Self> {
+        let kernel = choose(placement.kernel.as_deref());
         let count = config.shape.layers;
-        let loader = Loader { config, weights, format: kernel.format(dtype) };
+        let loader = Loader { config, weights, format: kernel.format(placement.dtype) };
         let embedding = numbers(&weights.get("embed_tokens.weight")?)?;
         let unembedding = if deepest > count {
             let name = if config.tied { "embed_tokens" } else { "lm_head" };
@@ -310,6 +314,10 @@ impl PackedDecoder {
 }
 
 impl Transformer for PackedDecoder {
+    fn kernel(&self) -> Option<&'static str> {
+        Some(self.kernel.name())
+    }
+
     fn states(&self, texts: &[&Encoded], layers: &[usize]) -> Result<Vec<Vec<Tensor>>> {
         if texts.iter().any(|text| text.ids.is_empty()) {
             bail!("a text without tokens has no states");

@@ -32,7 +32,8 @@ impl Batch {
         // Texts whose rows are all their own, by index.
         let mut owners: Vec<usize> = Vec::new();
         for (index, text) in texts.iter().enumerate() {
-            let alike = |owner: &usize| text.iter().zip(texts[*owner]).take_while(|(left, right)| left == right).count();
+            let alike =
+                |owner: &usize| text.iter().zip(texts[*owner]).take_while(|(left, right)| left == right).count();
             let most = owners.iter().map(|owner| (alike(owner), *owner)).max_by_key(|(count, _)| *count);
             let (count, owner) = most.filter(|(count, _)| *count >= LEAST_SHARED).unwrap_or((0, index));
             let own = batch.rows..batch.rows + text.len() - count;

@@ -17,14 +17,19 @@ use std::sync::Mutex;
 
 use candle_core::{DType, Device, Result, Tensor};
 
-pub(super) use encoder::{Encoder, EncoderPlan, Token};
 pub(super) use batch::Batch;
+pub(super) use encoder::{Encoder, EncoderPlan};
 pub(super) use kernels::{Activation, Attention, Kernel, Lane, Norm, choose};
 pub(super) use linear::{Format, Linear, Matrix};
 pub(super) use rows::Rows;
 
 use super::checkpoint::Weights;
 use kernels::{AttentionRoom, Operands};
+
+/// The names of the kernels that this processor runs, the plainest first and the best last.
+pub fn kernel_names() -> Vec<&'static str> {
+    kernels::available().iter().map(|kernel| kernel.name()).collect()
+}
 
 /// Tiles of the perceptron that run from end to end before the next: their inner states stay in the second cache.
 const BLOCK: usize = 8;
@@ -87,7 +92,13 @@ pub(super) struct Perceptron {
 
 impl Perceptron {
     /// Both maps over all rows of `input`, into `output`.
-    pub(super) fn run(&self, kernel: &dyn Kernel, input: &Rows, room: (&mut Vec<Lane>, &mut Operands), output: &mut Rows) {
+    pub(super) fn run(
+        &self,
+        kernel: &dyn Kernel,
+        input: &Rows,
+        room: (&mut Vec<Lane>, &mut Operands),
+        output: &mut Rows,
+    ) {
         let (inner, operands) = room;
         let tiles = |lanes: usize| BLOCK * kernel.height() * lanes;
         let blocks = input.tiles().chunks(tiles(input.lanes()));

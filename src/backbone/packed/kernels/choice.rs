@@ -97,7 +97,13 @@ macro_rules! kernel {
                 unsafe { run(*self, left, right) }
             }
 
-            fn attend(&self, attention: &Attention, rows: (&Rows, &Span), room: &mut AttentionRoom, context: &mut Rows) {
+            fn attend(
+                &self,
+                attention: &Attention,
+                rows: (&Rows, &Span),
+                room: &mut AttentionRoom,
+                context: &mut Rows,
+            ) {
                 #[target_feature(enable = $features)]
                 fn run(
                     simd: $proof,
@@ -122,9 +128,10 @@ mod x86 {
 
     use super::super::avx2::Avx2;
     use super::super::avx512::Avx512;
+    use super::super::elementwise::Activation;
     use super::super::simd::Units;
     use super::*;
-    use crate::backbone::packed::{Activation, Matrix};
+    use crate::backbone::packed::linear::Matrix;
 
     /// Runs of which the fastest counts, each some microseconds.
     const TRIALS: usize = 20;
@@ -173,32 +180,36 @@ mod x86 {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use super::super::neon::Neon;
+    use super::super::simd::Units;
+    use super::*;
+
+    /// As on x86.
+    #[inline(always)]
+    fn none<S: Simd>(_: S, _: (&Linear, &[Units]), _: &[Lane], _: &mut Operands, _: &mut [Lane]) {}
+
+    kernel!(Neon, "neon", 6, "neon", none, |_, dtype| widened(dtype));
+
+    pub(super) fn available(kernels: &mut Vec<Box<dyn Kernel>>) {
+        kernels.push(Box::new(Neon));
+    }
+}
+
 /// Every kernel that this processor can run, the plainest first.
 pub(in crate::backbone) fn available() -> Vec<Box<dyn Kernel>> {
     let mut kernels: Vec<Box<dyn Kernel>> = vec![Box::new(Portable)];
     #[cfg(target_arch = "x86_64")]
     x86::available(&mut kernels);
+    #[cfg(target_arch = "aarch64")]
+    arm::available(&mut kernels);
     kernels
 }
 
-/// Names a kernel that is to run instead of the best one.
-const VARIABLE: &str = "ENSEMBLE_KERNEL";
-
-/// The best kernel of this processor, or the one that the environment variable `ENSEMBLE_KERNEL` names.
-///
-/// # Errors
-/// When that names none of [`available`].
-pub(in crate::backbone) fn choose() -> candle_core::Result<Box<dyn Kernel>> {
+/// The kernel called `name`, or the best one of this processor.
+pub(in crate::backbone) fn choose(name: Option<&str>) -> Box<dyn Kernel> {
     let mut kernels = available();
-    let Some(asked) = std::env::var_os(VARIABLE).filter(|asked| !asked.is_empty()) else {
-        return Ok(kernels.pop().unwrap_or_else(|| Box::new(Portable)));
-    };
-    match kernels.iter().position(|kernel| asked == kernel.name()) {
-        Some(index) => Ok(kernels.swap_remove(index)),
-        None => {
-            let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name()).collect();
-            let asked = asked.to_string_lossy();
-            candle_core::bail!("{VARIABLE} is {asked:?}, but this processor runs {}", names.join(", "))
-        }
-    }
+    let named = kernels.iter().position(|kernel| name == Some(kernel.name()));
+    kernels.swap_remove(named.unwrap_or(kernels.len() - 1))
 }
