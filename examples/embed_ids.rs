@@ -25,18 +25,15 @@ struct Options {
     dtype: String,
     threads: usize,
     budget: usize,
+    kernel: Option<String>,
 }
 
-const USAGE: &str = "embed_ids --backbone FOLDER --ids FILE [--dtype f32|bf16|int8] [--threads N] [--budget TOKENS]";
+const USAGE: &str =
+    "embed_ids --backbone FOLDER --ids FILE [--dtype f32|bf16|int8] [--threads N] [--budget TOKENS] [--kernel NAME]";
 
 fn options() -> Outcome<Options> {
-    let mut options = Options {
-        backbone: PathBuf::new(),
-        ids: PathBuf::new(),
-        dtype: "f32".to_owned(),
-        threads: 2,
-        budget: 512,
-    };
+    let mut options =
+        Options { backbone: PathBuf::new(), ids: PathBuf::new(), dtype: "f32".to_owned(), threads: 2, budget: 512 };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
@@ -46,6 +43,7 @@ fn options() -> Outcome<Options> {
             "--dtype" => options.dtype = value,
             "--threads" => options.threads = value.parse()?,
             "--budget" => options.budget = value.parse()?,
+            "--kernel" => options.kernel = Some(value),
             _ => return Err(format!("unknown option {name}\n{USAGE}").into()),
         }
     }
@@ -98,18 +96,28 @@ fn embed(backbone: &Backbone, texts: &[Encoded], options: &Options) -> Vec<Vec<f
 
 fn main() -> Outcome<()> {
     let options = options()?;
-    let backbone = Backbone::open(&BackboneConfig {
+    let config = BackboneConfig {
         place: ModelPlace::Disk(options.backbone.clone()),
         max_tokens: 512,
         pooling: Some(Pooling::MeanAll),
         layers: Some(vec![-1]),
+        dtype: serde_json::from_value(Value::String(options.dtype.clone()))?,
+        device: ensemble::config::Device::Cpu,
         score_head: false,
-    })?;
+    };
+    let backbone = match &options.kernel {
+        Some(kernel) => Backbone::open_on_kernel(&config, kernel)?,
+        None => Backbone::open(&config)?,
+    };
     let texts = read_ids(&options.ids)?;
     let tokens: usize = texts.iter().map(|text| text.ids.len()).sum();
     let mut out = std::io::stdout().lock();
     let name = format!("ensemble {}", options.dtype);
-    writeln!(out, "{}", json!({ "ready": true, "name": name, "threads": options.threads }))?;
+    writeln!(
+        out,
+        "{}",
+        json!({ "ready": true, "name": name, "kernel": backbone.kernel(), "threads": options.threads })
+    )?;
     out.flush()?;
     let mut vectors = Vec::new();
     for line in std::io::stdin().lock().lines() {

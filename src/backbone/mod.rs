@@ -39,6 +39,7 @@ use serde_json::Value;
 
 pub use chat_template::{ChatTemplate, SpecialTokens};
 pub use export::{Classifier, ExportedModel, sequence_classifier, tokenizer_files};
+pub use packed::kernel_names;
 pub use perplexity::token_losses;
 pub use placement::devices;
 pub use readout::Readout;
@@ -59,7 +60,7 @@ use text_format::TextFiles;
 const LEAST_TOKENS: usize = 8;
 
 /// Changes whenever the same weights and text would give other features.
-const ENGINE: &str = "candle-f32-2";
+const ENGINE: &str = "packed-1";
 
 /// The values of `model_type` in `config.json` that the decoder runs; all others are an encoder's to accept or refuse.
 const DECODERS: [&str; 6] = ["llama", "mistral", "qwen2", "qwen3", "gemma3", "gemma3_text"];
@@ -99,13 +100,25 @@ impl Backbone {
     /// # Errors
     /// As [`Backbone::open`].
     pub fn open_showing(config: &BackboneConfig, progress: &dyn Progress) -> Result<Self> {
+        Self::open_anywhere(config, None, progress)
+    }
+
+    /// As [`Backbone::open`], on one of the [`kernel_names`] of this processor instead of the best one: for tests and benches.
+    ///
+    /// # Errors
+    /// As [`Backbone::open`], and when this processor does not run such a kernel.
+    pub fn open_on_kernel(config: &BackboneConfig, kernel: &str) -> Result<Self> {
+        Self::open_anywhere(config, Some(kernel), &Silent)
+    }
+
+    fn open_anywhere(config: &BackboneConfig, kernel: Option<&str>, progress: &dyn Progress) -> Result<Self> {
         let (place, path) = resolve_place(&config.place, progress)?;
         let files = locate::locate(&path)?;
         let (json, config_digest) = checkpoint::read_config(&files)?;
         let architecture = read_architecture(files.config_place(), &json)?;
         let shape = architecture.shape().clone();
         check_max_tokens(config.max_tokens, &shape)?;
-        let placement = placement::place(config, architecture.as_ref())?;
+        let placement = placement::place(config, architecture.as_ref(), kernel)?;
         let (tokens, template) = TextFiles::read(&files)?.fit(config.max_tokens, &shape)?;
         let head = config.score_head.then(|| ScoreHead::describe(files.config_place(), &json)).transpose();
         let head = head.map_err(Error::Model)?;
@@ -139,6 +152,11 @@ impl Backbone {
             computed,
             readouts,
         })
+    }
+
+    /// The kernel that computes, one of [`kernel_names`]; `None` where candle does.
+    pub fn kernel(&self) -> Option<&'static str> {
+        self.transformer.kernel()
     }
 
     /// The ways the states are read out, each with a fingerprint of its own; one unless a search is on.

@@ -30,11 +30,13 @@ pub(super) struct Placement {
     pub(super) device: Device,
     /// The precision of the products.
     pub(super) dtype: Dtype,
+    /// The kernel of the processor that is to run; the best one where `None`.
+    pub(super) kernel: Option<String>,
 }
 
 impl Placement {
     /// The processor, in single precision.
-    pub(super) const CPU: Self = Self { device: Device::Cpu, dtype: Dtype::F32 };
+    pub(super) const CPU: Self = Self { device: Device::Cpu, dtype: Dtype::F32, kernel: None };
 
     /// The type of the tensors that candle computes with.
     pub(super) fn tensor_type(&self) -> DType {
@@ -43,6 +45,11 @@ impl Placement {
             Dtype::F32 | Dtype::Int8 => DType::F32,
         }
     }
+}
+
+/// The precisions of families that have kernels of our own on the processor.
+pub(super) fn packed_precisions(device: config::Device) -> &'static [Dtype] {
+    if device == config::Device::Cpu { &[Dtype::F32, Dtype::Bf16, Dtype::Int8] } else { &[Dtype::F32, Dtype::Bf16] }
 }
 
 /// A `config.json` that was read, checked and understood.
@@ -74,6 +81,11 @@ pub(super) trait Architecture: Send + Sync {
 
 /// A loaded transformer. Texts run unpadded, so that none has a part in the states of another.
 pub(super) trait Transformer: Send + Sync {
+    /// The kernel it runs on, where it is one of our own.
+    fn kernel(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Of each text its states `(tokens, width)` in the asked-for `layers` (each at most the deepest that was loaded),
     /// in their order, as Hugging Face's `hidden_states` has them: 0 is the embedding output, the last layer includes a
     /// final norm where the family has one. Layers above the highest asked-for one are not computed.

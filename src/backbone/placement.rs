@@ -3,8 +3,12 @@
 use candle_core::Device as Opened;
 
 use super::model::{Architecture, Placement};
+use super::packed;
 use crate::config::{BackboneConfig, Device, Dtype};
 use crate::error::{Error, Fault, Result};
+
+/// The environment variable that names a kernel to run instead of the best one.
+const KERNEL: &str = "ENSEMBLE_KERNEL";
 
 /// The devices that this build can run on, by their names in a config; whether a card is there is seen on opening.
 pub fn devices() -> Vec<&'static str> {
@@ -21,13 +25,27 @@ pub fn devices() -> Vec<&'static str> {
 /// # Errors
 /// [`Error::Model`] when this build has no such device, none is found, or the family does not compute in the asked-for
 /// precision there.
-pub(super) fn place(config: &BackboneConfig, architecture: &dyn Architecture) -> Result<Placement> {
+pub(super) fn place(
+    config: &BackboneConfig,
+    architecture: &dyn Architecture,
+    kernel: Option<&str>,
+) -> Result<Placement> {
     let (dtype, device) = (config.dtype, config.device);
-    let refused = precision_fault(dtype, device, architecture);
-    match (open(device), refused) {
-        (Ok(device), None) => Ok(Placement { device, dtype }),
+    let named = std::env::var_os(KERNEL).filter(|named| !named.is_empty());
+    let named = named.map(|named| named.to_string_lossy().into_owned());
+    let kernel = kernel.map(str::to_owned).or(named);
+    let refused = precision_fault(dtype, device, architecture).into_iter().chain(kernel_fault(kernel.as_deref()));
+    match (open(device), refused.collect::<Vec<_>>()) {
+        (Ok(device), refused) if refused.is_empty() => Ok(Placement { device, dtype, kernel }),
         (opened, refused) => Err(Error::Model(opened.err().into_iter().chain(refused).collect())),
     }
+}
+
+fn kernel_fault(kernel: Option<&str>) -> Option<Fault> {
+    let (kernel, known) = (kernel?, packed::kernel_names());
+    let unknown = !known.contains(&kernel);
+    let found = format!("found {kernel:?}, which is no kernel that this processor runs");
+    unknown.then(|| Fault::new(KERNEL, found).accepts(known.join(", ")).help("leave it unset: the best one is chosen"))
 }
 
 fn open(device: Device) -> Result<Opened, Fault> {

@@ -7,6 +7,7 @@ mod attention;
 mod config;
 #[cfg(test)]
 mod config_tests;
+mod packed;
 mod rotary;
 #[cfg(test)]
 mod tests;
@@ -19,11 +20,13 @@ use candle_nn::{Activation, Linear};
 use serde_json::Value;
 
 use super::checkpoint::Weights;
-use super::model::{Architecture, Placement, Shape, SingleText, Transformer};
+use super::model::{Architecture, Placement, Shape, SingleText, Transformer, packed_precisions};
 use super::tokens::Encoded;
+use crate::config::{Device, Dtype};
 use crate::error::Fault;
 use attention::{Angles, Attention};
 use config::DecoderConfig;
+use packed::PackedDecoder;
 use rotary::Rotary;
 
 /// Queries that attention scores at once: few enough that half of a long text's scores, which are masked anyway, are
@@ -49,6 +52,10 @@ impl Architecture for DecoderConfig {
         &self.shape
     }
 
+    fn precisions(&self, device: Device) -> &'static [Dtype] {
+        packed_precisions(device)
+    }
+
     fn tensors(&self, deepest: usize) -> Vec<(String, Vec<usize>)> {
         let width = self.shape.width;
         let mut tensors = vec![("embed_tokens.weight".to_owned(), vec![self.shape.vocabulary, width])];
@@ -65,6 +72,9 @@ impl Architecture for DecoderConfig {
     }
 
     fn load(&self, weights: &Weights, deepest: usize, placement: &Placement) -> Result<Box<dyn Transformer>> {
+        if placement.device.is_cpu() {
+            return Ok(Box::new(PackedDecoder::load(self, weights, deepest, placement)?));
+        }
         let weights = weights.on(placement)?;
         Ok(Box::new(Decoder::load(self, deepest, &|name| weights.get(name))?))
     }

@@ -1,7 +1,8 @@
 //! BERT and the families with the same layers under other names: DistilBERT, RoBERTa, XLM-RoBERTa, CamemBERT.
 //!
-//! On the processor all run on the kernels of [`super::super::packed`], elsewhere on candle-transformers' BERT layers. Its own DistilBERT takes the tanh approximation for GELU, and its own
-//! RoBERTa keeps its layers private, so their weights are handed to the BERT layers instead.
+//! On the processor all run on the kernels of [`super::super::packed`], elsewhere on candle-transformers' BERT layers.
+//! Its own DistilBERT takes the tanh approximation for GELU, and its own RoBERTa keeps its layers private, so their
+//! weights are handed to the BERT layers instead.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +13,12 @@ use serde_json::json;
 
 use super::super::checkpoint::Weights;
 use super::super::fields::Fields;
-use super::super::model::{Architecture, Placement, Shape, SingleText, Transformer};
+use super::super::model::{Architecture, Placement, Shape, SingleText, Transformer, packed_precisions};
 use super::super::packed::{Activation, Encoder, EncoderPlan};
 use super::super::parts::{self, Tensors};
 use super::super::tokens::Encoded;
 use super::{SIZES, Sizes, run};
+use crate::config::{Device, Dtype};
 
 /// What DistilBERT calls its sizes.
 const DISTILBERT_SIZES: [&str; 6] =
@@ -174,6 +176,10 @@ impl Architecture for Bert {
         &self.shape
     }
 
+    fn precisions(&self, device: Device) -> &'static [Dtype] {
+        packed_precisions(device)
+    }
+
     fn tensors(&self, deepest: usize) -> Vec<(String, Vec<usize>)> {
         let (width, inner) = (self.sizes.width, self.sizes.inner);
         let mut tensors = Tensors::default();
@@ -204,7 +210,7 @@ impl Architecture for Bert {
         placement: &Placement,
     ) -> candle_core::Result<Box<dyn Transformer>> {
         if placement.device.is_cpu() {
-            let encoder = Encoder::load(weights, &self.plan(deepest), placement.dtype)?;
+            let encoder = Encoder::load(weights, &self.plan(deepest), placement)?;
             return Ok(Box::new(Packed { encoder, padding: self.padding, types: self.types }));
         }
         self.load_on_candle(weights, deepest, placement)
@@ -278,6 +284,10 @@ struct Packed {
 }
 
 impl Transformer for Packed {
+    fn kernel(&self) -> Option<&'static str> {
+        Some(self.encoder.kernel())
+    }
+
     fn states(&self, texts: &[&Encoded], layers: &[usize]) -> candle_core::Result<Vec<Vec<Tensor>>> {
         let last = self.types.saturating_sub(1) as u32;
         let tokens = |text: &&Encoded| {

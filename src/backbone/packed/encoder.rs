@@ -8,7 +8,7 @@ use super::linear::{Format, Linear};
 use super::rows::Rows;
 use super::{Activation, Perceptron, Room, Rooms, lanes, layer_norm, matrix, numbers, tensor};
 use crate::backbone::checkpoint::Weights;
-use crate::config::Dtype;
+use crate::backbone::model::Placement;
 
 /// The rows of the tables that are summed for a token: its word, its type, its position.
 pub(in crate::backbone) type Token = [u32; 3];
@@ -71,21 +71,13 @@ impl Layer {
 }
 
 impl Encoder {
-    /// Lays out the weights for the best kernel of this processor.
+    /// Lays out the weights for the kernel of `placement`.
     ///
     /// # Errors
     /// When a tensor is missing.
-    pub(in crate::backbone) fn load(weights: &Weights, plan: &EncoderPlan, dtype: Dtype) -> Result<Self> {
-        Self::load_for(choose(), weights, plan, dtype)
-    }
-
-    pub(super) fn load_for(
-        kernel: Box<dyn Kernel>,
-        weights: &Weights,
-        plan: &EncoderPlan,
-        dtype: Dtype,
-    ) -> Result<Self> {
-        let format = kernel.format(dtype);
+    pub(in crate::backbone) fn load(weights: &Weights, plan: &EncoderPlan, placement: &Placement) -> Result<Self> {
+        let kernel = choose(placement.kernel.as_deref());
+        let format = kernel.format(placement.dtype);
         let table = |name: Option<&str>| {
             let rows = name.map_or(Ok(vec![0.0; plan.width]), |name| numbers(&weights.get(name)?))?;
             Ok::<_, candle_core::Error>(rows.chunks(plan.width).flat_map(lanes).collect())
@@ -116,6 +108,11 @@ impl Encoder {
     /// When a layer was not loaded or a token is in none of the tables.
     pub(in crate::backbone) fn states(&self, texts: &[Vec<Token>], layers: &[usize]) -> Result<Vec<Vec<Tensor>>> {
         self.rooms.enter(|room| self.run(texts, layers, room))
+    }
+
+    /// The kernel it runs on.
+    pub(in crate::backbone) fn kernel(&self) -> &'static str {
+        self.kernel.name()
     }
 
     fn run(&self, texts: &[Vec<Token>], layers: &[usize], room: &mut Room) -> Result<Vec<Vec<Tensor>>> {

@@ -42,15 +42,15 @@ pub(in crate::backbone) struct Linear {
 
 /// A matrix as it stands in a checkpoint, `(outputs, inputs)` row by row, with a bias for each output.
 #[derive(Clone, Default)]
-pub(super) struct Matrix {
-    pub(super) inputs: usize,
-    pub(super) weights: Vec<f32>,
-    pub(super) bias: Vec<f32>,
+pub(in crate::backbone) struct Matrix {
+    pub(in crate::backbone) inputs: usize,
+    pub(in crate::backbone) weights: Vec<f32>,
+    pub(in crate::backbone) bias: Vec<f32>,
 }
 
 impl Matrix {
     /// Outputs.
-    pub(super) fn outputs(&self) -> usize {
+    pub(in crate::backbone) fn outputs(&self) -> usize {
         self.bias.len()
     }
 
@@ -59,13 +59,13 @@ impl Matrix {
     }
 
     /// Appends the outputs of another matrix over the same inputs.
-    pub(super) fn append(&mut self, other: &Self) {
+    pub(in crate::backbone) fn append(&mut self, other: &Self) {
         self.weights.extend(&other.weights);
         self.bias.extend(&other.bias);
     }
 
     /// Fills every run of `size` outputs up to `whole` with outputs that are zero.
-    pub(super) fn pad_outputs(&self, size: usize, whole: usize) -> Self {
+    pub(in crate::backbone) fn pad_outputs(&self, size: usize, whole: usize) -> Self {
         let mut padded = Self { inputs: self.inputs, ..Self::default() };
         for start in (0..self.outputs()).step_by(size.max(1)) {
             let end = (start + size).min(self.outputs());
@@ -79,7 +79,7 @@ impl Matrix {
     }
 
     /// Fills every run of `size` inputs up to `whole` with inputs that count nothing.
-    pub(super) fn pad_inputs(&self, size: usize, whole: usize) -> Self {
+    pub(in crate::backbone) fn pad_inputs(&self, size: usize, whole: usize) -> Self {
         let mut padded = Self { inputs: 0, weights: Vec::new(), bias: self.bias.clone() };
         for output in 0..self.outputs() {
             for run in self.row(output).chunks(size.max(1)) {
@@ -92,7 +92,7 @@ impl Matrix {
     }
 
     /// The outputs of `gate` and `up` in turns of sixteen.
-    pub(super) fn interleave(gate: &Self, up: &Self) -> Self {
+    pub(in crate::backbone) fn interleave(gate: &Self, up: &Self) -> Self {
         let lanes = |matrix: &Self| matrix.pad_outputs(matrix.outputs(), matrix.outputs().next_multiple_of(16));
         let (gate, up) = (lanes(gate), lanes(up));
         let mut both = Self { inputs: gate.inputs, ..Self::default() };
@@ -108,7 +108,7 @@ impl Matrix {
 
 impl Linear {
     /// Lays out `matrix`; gated maps take their gate and their values in turns of sixteen outputs.
-    pub(super) fn new(matrix: &Matrix, format: Format, activation: Activation, gated: bool) -> Self {
+    pub(in crate::backbone) fn new(matrix: &Matrix, format: Format, activation: Activation, gated: bool) -> Self {
         let inputs = matrix.inputs.div_ceil(16);
         let columns = matrix.outputs().div_ceil(16);
         let depth = match format {

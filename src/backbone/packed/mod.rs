@@ -17,36 +17,42 @@ use std::sync::Mutex;
 
 use candle_core::{DType, Device, Result, Tensor};
 
-pub(super) use encoder::{Encoder, EncoderPlan, Token};
-pub(super) use kernels::Activation;
+pub(super) use batch::Batch;
+pub(super) use encoder::{Encoder, EncoderPlan};
+pub(super) use kernels::{Activation, Attention, Kernel, Lane, Norm, choose};
+pub(super) use linear::{Format, Linear, Matrix};
+pub(super) use rows::Rows;
 
 use super::checkpoint::Weights;
-use kernels::{AttentionRoom, Kernel, Lane, Norm, Operands};
-use linear::{Linear, Matrix};
-use rows::Rows;
+use kernels::{AttentionRoom, Operands};
+
+/// The names of the kernels that this processor runs, the plainest first and the best last.
+pub fn kernel_names() -> Vec<&'static str> {
+    kernels::available().iter().map(|kernel| kernel.name()).collect()
+}
 
 /// Tiles of the perceptron that run from end to end before the next: their inner states stay in the second cache.
 const BLOCK: usize = 8;
 
 /// What one forward pass writes into, kept for the next.
 #[derive(Default)]
-struct Room {
-    states: Rows,
-    projected: Rows,
-    context: Rows,
-    added: Rows,
-    inner: Vec<Lane>,
-    operands: Operands,
-    attention: AttentionRoom,
+pub(super) struct Room {
+    pub(super) states: Rows,
+    pub(super) projected: Rows,
+    pub(super) context: Rows,
+    pub(super) added: Rows,
+    pub(super) inner: Vec<Lane>,
+    pub(super) operands: Operands,
+    pub(super) attention: AttentionRoom,
 }
 
 /// Rooms that nobody is in: as many as passes ever ran at once.
 #[derive(Default)]
-struct Rooms(Mutex<Vec<Room>>);
+pub(super) struct Rooms(Mutex<Vec<Room>>);
 
 impl Rooms {
     /// Runs `work` in a free room.
-    fn enter<T>(&self, work: impl FnOnce(&mut Room) -> T) -> T {
+    pub(super) fn enter<T>(&self, work: impl FnOnce(&mut Room) -> T) -> T {
         let free = || self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut room = free().pop().unwrap_or_default();
         let result = work(&mut room);
@@ -56,12 +62,12 @@ impl Rooms {
 }
 
 /// The numbers of a tensor in f32, row by row.
-fn numbers(tensor: &Tensor) -> Result<Vec<f32>> {
+pub(super) fn numbers(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }
 
 /// The map `name` of a checkpoint; its bias is zero where it has none.
-fn matrix(weights: &Weights, name: &str, biased: bool) -> Result<Matrix> {
+pub(super) fn matrix(weights: &Weights, name: &str, biased: bool) -> Result<Matrix> {
     let weight = weights.get(&format!("{name}.weight"))?;
     let (outputs, inputs) = weight.dims2()?;
     let bias = if biased { numbers(&weights.get(&format!("{name}.bias"))?)? } else { vec![0.0; outputs] };
@@ -69,7 +75,7 @@ fn matrix(weights: &Weights, name: &str, biased: bool) -> Result<Matrix> {
 }
 
 /// Numbers in lanes; the last is filled with zeros.
-fn lanes(numbers: &[f32]) -> Vec<Lane> {
+pub(super) fn lanes(numbers: &[f32]) -> Vec<Lane> {
     let lane = |numbers: &[f32]| {
         let mut lane = Lane::ZERO;
         lane.0[..numbers.len()].copy_from_slice(numbers);
@@ -79,14 +85,20 @@ fn lanes(numbers: &[f32]) -> Vec<Lane> {
 }
 
 /// Two maps one after the other, as in a perceptron, `BLOCK` tiles at a time.
-struct Perceptron {
-    up: Linear,
-    down: Linear,
+pub(super) struct Perceptron {
+    pub(super) up: Linear,
+    pub(super) down: Linear,
 }
 
 impl Perceptron {
     /// Both maps over all rows of `input`, into `output`.
-    fn run(&self, kernel: &dyn Kernel, input: &Rows, room: (&mut Vec<Lane>, &mut Operands), output: &mut Rows) {
+    pub(super) fn run(
+        &self,
+        kernel: &dyn Kernel,
+        input: &Rows,
+        room: (&mut Vec<Lane>, &mut Operands),
+        output: &mut Rows,
+    ) {
         let (inner, operands) = room;
         let tiles = |lanes: usize| BLOCK * kernel.height() * lanes;
         let blocks = input.tiles().chunks(tiles(input.lanes()));
@@ -100,7 +112,7 @@ impl Perceptron {
 }
 
 /// The first `width` numbers of the rows at `positions`, as a tensor `(tokens, width)`.
-fn tensor(rows: &Rows, positions: impl ExactSizeIterator<Item = usize>, width: usize) -> Result<Tensor> {
+pub(super) fn tensor(rows: &Rows, positions: impl ExactSizeIterator<Item = usize>, width: usize) -> Result<Tensor> {
     let count = positions.len();
     let mut values = Vec::with_capacity(count * width);
     for row in positions {

@@ -25,6 +25,18 @@ impl Rows {
         self.values.resize(rows.div_ceil(height) * height * lanes, Lane::ZERO);
     }
 
+    /// Takes the shape of `other`, but with `lanes` lanes.
+    pub(in crate::backbone) fn like(&mut self, other: &Self, lanes: usize) {
+        let tiles = other.values.len() / (other.height * other.lanes).max(1);
+        self.reshape(tiles * other.height, lanes, other.height);
+    }
+
+    /// Becomes equal to `other`.
+    pub(in crate::backbone) fn copy(&mut self, other: &Self) {
+        self.like(other, other.lanes);
+        self.values.copy_from_slice(&other.values);
+    }
+
     fn index(&self, row: usize, lane: usize) -> usize {
         (row / self.height * self.lanes + lane) * self.height + row % self.height
     }

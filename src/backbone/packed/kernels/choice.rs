@@ -97,7 +97,13 @@ macro_rules! kernel {
                 unsafe { run(*self, left, right) }
             }
 
-            fn attend(&self, attention: &Attention, rows: (&Rows, &Span), room: &mut AttentionRoom, context: &mut Rows) {
+            fn attend(
+                &self,
+                attention: &Attention,
+                rows: (&Rows, &Span),
+                room: &mut AttentionRoom,
+                context: &mut Rows,
+            ) {
                 #[target_feature(enable = $features)]
                 fn run(
                     simd: $proof,
@@ -117,25 +123,55 @@ macro_rules! kernel {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+
     use super::super::avx2::Avx2;
     use super::super::avx512::Avx512;
+    use super::super::elementwise::Activation;
     use super::super::simd::Units;
     use super::*;
+    use crate::backbone::packed::linear::Matrix;
+
+    /// Runs of which the fastest counts, each some microseconds.
+    const TRIALS: usize = 20;
 
     /// Stands where an instruction set has no bf16 product: [`widened`] never gives it such weights.
     #[inline(always)]
     fn none<S: Simd>(_: S, _: (&Linear, &[Units]), _: &[Lane], _: &mut Operands, _: &mut [Lane]) {}
 
-    kernel!(Avx2, "AVX2", 6, "avx2,fma", none, |_, dtype| widened(dtype));
-    kernel!(Avx512<false>, "AVX-512", 14, "avx512f,avx512bw,avx512dq,avx512vl,fma", none, |_, dtype| widened(dtype));
+    kernel!(Avx2, "avx2", 6, "avx2,fma", none, |_, dtype| widened(dtype));
+    kernel!(Avx512<false>, "avx512", 14, "avx512f,avx512bw,avx512dq,avx512vl,fma", none, |_, dtype| widened(dtype));
     kernel!(
         Avx512<true>,
-        "AVX-512 with VNNI and BF16",
+        "avx512-dot",
         14,
         "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma",
         product::linear_bf16::<Avx512<true>, 14>,
-        |_, dtype| if dtype == Dtype::Bf16 { Format::Pairs } else { widened(dtype) }
+        |simd, dtype| if dtype == Dtype::Bf16 { faster_bf16(simd) } else { widened(dtype) }
     );
+
+    /// Whether the processor's bf16 product or f32 products of rounded numbers take less time here: some processors have
+    /// the instruction at half the rate of f32, others at twice. Both give the same bits.
+    fn faster_bf16(simd: Avx512<true>) -> Format {
+        static FASTER: OnceLock<Format> = OnceLock::new();
+        *FASTER.get_or_init(|| {
+            let matrix = Matrix { inputs: 512, weights: vec![1.0; 512 * 64], bias: vec![0.0; 64] };
+            let input = vec![Lane([1.0; 16]); 14 * 512 / 16];
+            let mut output = vec![Lane::ZERO; 14 * 64 / 16];
+            let mut fastest = |format| {
+                let linear = Linear::new(&matrix, format, Activation::Identity, false);
+                let mut operands = Operands::default();
+                let mut run = || {
+                    let started = Instant::now();
+                    simd.linear(&linear, &input, &mut operands, &mut output);
+                    started.elapsed()
+                };
+                (0..TRIALS).map(|_| run()).min()
+            };
+            if fastest(Format::Pairs) <= fastest(Format::Rounded) { Format::Pairs } else { Format::Rounded }
+        })
+    }
 
     pub(super) fn available(kernels: &mut Vec<Box<dyn Kernel>>) {
         kernels.extend(Avx2::new().map(|kernel| Box::new(kernel) as Box<dyn Kernel>));
@@ -144,15 +180,36 @@ mod x86 {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use super::super::neon::Neon;
+    use super::super::simd::Units;
+    use super::*;
+
+    /// As on x86.
+    #[inline(always)]
+    fn none<S: Simd>(_: S, _: (&Linear, &[Units]), _: &[Lane], _: &mut Operands, _: &mut [Lane]) {}
+
+    kernel!(Neon, "neon", 6, "neon", none, |_, dtype| widened(dtype));
+
+    pub(super) fn available(kernels: &mut Vec<Box<dyn Kernel>>) {
+        kernels.push(Box::new(Neon));
+    }
+}
+
 /// Every kernel that this processor can run, the plainest first.
 pub(in crate::backbone) fn available() -> Vec<Box<dyn Kernel>> {
     let mut kernels: Vec<Box<dyn Kernel>> = vec![Box::new(Portable)];
     #[cfg(target_arch = "x86_64")]
     x86::available(&mut kernels);
+    #[cfg(target_arch = "aarch64")]
+    arm::available(&mut kernels);
     kernels
 }
 
-/// The last of [`available`].
-pub(in crate::backbone) fn choose() -> Box<dyn Kernel> {
-    available().pop().unwrap_or_else(|| Box::new(Portable))
+/// The kernel called `name`, or the best one of this processor.
+pub(in crate::backbone) fn choose(name: Option<&str>) -> Box<dyn Kernel> {
+    let mut kernels = available();
+    let named = kernels.iter().position(|kernel| name == Some(kernel.name()));
+    kernels.swap_remove(named.unwrap_or(kernels.len() - 1))
 }

@@ -10,6 +10,8 @@ mod avx2;
 mod avx512;
 mod choice;
 mod elementwise;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod norm;
 mod portable;
 mod product;
@@ -47,11 +49,5 @@ pub(in crate::backbone) trait Kernel: Send + Sync {
     fn add(&self, left: &mut [Lane], right: &[Lane]);
 
     /// Attention within one text, see [`Attention`].
-    fn attend(
-        &self,
-        attention: &Attention,
-        rows: (&Rows, &Span),
-        room: &mut AttentionRoom,
-        context: &mut Rows,
-    );
+    fn attend(&self, attention: &Attention, rows: (&Rows, &Span), room: &mut AttentionRoom, context: &mut Rows);
 }
