@@ -32,8 +32,14 @@ const USAGE: &str =
     "embed_ids --backbone FOLDER --ids FILE [--dtype f32|bf16|int8] [--threads N] [--budget TOKENS] [--kernel NAME]";
 
 fn options() -> Outcome<Options> {
-    let mut options =
-        Options { backbone: PathBuf::new(), ids: PathBuf::new(), dtype: "f32".to_owned(), threads: 2, budget: 512 };
+    let mut options = Options {
+        backbone: PathBuf::new(),
+        ids: PathBuf::new(),
+        dtype: "f32".to_owned(),
+        threads: 2,
+        budget: 512,
+        kernel: None,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
