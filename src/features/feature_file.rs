@@ -3,7 +3,7 @@
 //! The store keeps rows by key, in shards whose order says nothing. A head reads them by row number, again and again, so
 //! its rows are laid out once in a flat temporary file from which any row is read at its offset.
 
-use super::{FeatureRows, Store};
+use super::{FeatureRows, Places, Shard, Store};
 use crate::error::{Error, Fault, Result};
 use crate::files::{Digest, Scratch};
 
@@ -17,30 +17,21 @@ pub struct FeatureFile {
 }
 
 impl FeatureFile {
-    /// Lays out the rows of `keys`, in their order, by one pass over the shards of `store`. Memory holds one shard and
-    /// about nine bytes a key; the disk needs `4 · width` bytes a key.
+    /// Lays out the rows of `keys`, in their order, by one pass over the shards of `store`. Memory holds a few shards and
+    /// about 41 bytes a key; the disk needs `4 · width` bytes a key.
     ///
     /// # Errors
     /// [`Error::Io`] when keys are not stored, or a shard or the file cannot be read or written.
     pub fn lay_out(store: &Store, keys: &[Digest]) -> Result<Self> {
         let file = Scratch::create(store.folder(), "the feature rows of a fit")?;
-        let mut by_key: Vec<usize> = (0..keys.len()).collect();
-        by_key.sort_unstable_by_key(|&index| keys[index]);
+        let places = Places::new(keys.iter().copied());
         let mut stored = vec![false; keys.len()];
-        let damaged_shards = store.visit(|rows| {
-            let mut places: Vec<(usize, &[f32])> = Vec::new();
-            for row in &rows {
-                let first = by_key.partition_point(|&index| keys[index] < row.key);
-                let equal = by_key[first..].iter().take_while(|&&index| keys[index] == row.key);
-                places.extend(equal.map(|&index| (index, row.vector.as_slice())));
-            }
-            places.iter().for_each(|&(index, _)| stored[index] = true);
-            write(&file, places, store.width())
+        let damaged_shards = store.visit(|shard| {
+            let rows = wanted(&shard, &places);
+            rows.iter().for_each(|&(place, _)| stored[place] = true);
+            write(&file, &rows, store.width())
         })?;
-        let missing = stored.iter().filter(|stored| !**stored).count();
-        if missing > 0 {
-            return Err(not_stored(store, missing, keys.len(), damaged_shards));
-        }
+        store.all_stored(&stored, damaged_shards)?;
         Ok(Self { file, rows: keys.len(), width: store.width(), damaged_shards })
     }
 
@@ -101,15 +92,19 @@ fn decode(bytes: &[u8], into: &mut [f32]) {
     into.iter_mut().zip(numbers).for_each(|(value, number)| *value = f32::from_le_bytes(*number));
 }
 
+/// The rows of a shard that have places, by place. A shard may hold a key twice; the later row counts.
+fn wanted<'a>(shard: &'a Shard, places: &Places) -> Vec<(usize, &'a [f32])> {
+    let row = |(index, key)| places.of(key).map(move |place| (place, shard.vector(index)));
+    let mut rows: Vec<(usize, &[f32])> = shard.keys.iter().enumerate().flat_map(row).collect();
+    rows.sort_by_key(|&(place, _)| place);
+    rows.reverse();
+    rows.dedup_by_key(|(place, _)| *place);
+    rows.reverse();
+    rows
+}
+
 /// Writes rows at their places, those of neighbouring places in one piece.
-fn write(file: &Scratch, mut places: Vec<(usize, &[f32])>, width: usize) -> Result<()> {
-    places.sort_by_key(|&(index, _)| index);
-    // A shard may hold a key twice; the later row counts, as in `Store::fetch`.
-    let mut rows: Vec<(usize, &[f32])> = Vec::with_capacity(places.len());
-    for (index, vector) in places {
-        rows.pop_if(|(before, _)| *before == index);
-        rows.push((index, vector));
-    }
+fn write(file: &Scratch, rows: &[(usize, &[f32])], width: usize) -> Result<()> {
     for run in rows.chunk_by(|left, right| right.0 == left.0 + 1) {
         let mut bytes = Vec::with_capacity(run.len() * width * size_of::<f32>());
         for value in run.iter().flat_map(|(_, vector)| *vector) {
@@ -118,17 +113,6 @@ fn write(file: &Scratch, mut places: Vec<(usize, &[f32])>, width: usize) -> Resu
         file.write_at(&bytes, offset(run[0].0, width))?;
     }
     Ok(())
-}
-
-fn not_stored(store: &Store, missing: usize, all: usize, damaged: usize) -> Error {
-    let found = format!("{missing} of {all} feature rows are not stored");
-    let found = match damaged {
-        0 => found,
-        1 => format!("{found}; 1 shard is damaged"),
-        _ => format!("{found}; {damaged} shards are damaged"),
-    };
-    let help = "embed their texts first: what is stored is kept, and damaged shards are computed again";
-    Error::Io(vec![Fault::new(store.folder().display(), found).help(help)])
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
 //! The feature store: immutable Parquet shards keyed by content.
 //!
 //! A shard's file name carries the digest of its bytes, so a damaged shard is noticed, left aside and its rows are
-//! computed again. Rows are never edited; several runs and machines can fill one folder.
+//! computed again. Rows are never edited; several runs and machines can fill one folder. Shards are read and checked on
+//! several threads and handed out in the order of their names.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
 
-use polars::prelude::{
-    Column, DataFrame, DataType, Float32Type, IntoColumn, ListBuilderTrait, ListPrimitiveChunkedBuilder, NamedFrom,
-    ParquetCompression, ParquetReader, ParquetWriter, PolarsResult, SerReader, Series,
-};
-
+use super::shard::{self, Part};
+use super::{Features, Places, Shard};
 use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
+
+/// More threads than this would only wait for the disk.
+const MOST_READERS: usize = 8;
 
 /// One cached text.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,96 +52,106 @@ impl Store {
         self.width
     }
 
-    /// Hands the rows of each shard to `take`, shard by shard in the order of their names, and gives how many shards were
-    /// damaged and left aside. At most one shard is in memory. A key that two runs stored comes once for each of them.
+    /// Hands the shards to `take` in the order of their names, and gives how many were damaged and left aside. In memory
+    /// are at most two shards for each of up to eight reading threads. A key that two runs stored comes once for each of
+    /// them.
     ///
     /// # Errors
     /// [`Error::Io`] when the folder or a shard cannot be read at all; what `take` reports.
-    pub fn visit(&self, mut take: impl FnMut(Vec<Row>) -> Result<()>) -> Result<usize> {
-        let mut damaged = 0;
-        for path in files::list(&self.folder)? {
-            let bytes = files::read(&path, "a feature shard")?;
-            let whole = path.file_name().and_then(|name| name.to_str()) == Some(&shard_name(&bytes));
-            match whole.then(|| self.parse(bytes)) {
-                Some(Ok(rows)) => take(rows)?,
-                Some(Err(_)) | None => damaged += 1,
-            }
-        }
-        Ok(damaged)
+    pub fn visit(&self, take: impl FnMut(Shard) -> Result<()>) -> Result<usize> {
+        self.visit_part(Part::Whole, take)
     }
 
-    /// Which of `wanted` are stored, with their rows, and how many shards were damaged and left aside.
+    /// As [`Store::visit`], with shards whose vectors are left out: what is needed to know which texts are stored.
     ///
     /// # Errors
     /// As [`Store::visit`].
-    pub fn fetch(&self, wanted: &[Digest]) -> Result<(BTreeMap<Digest, Row>, usize)> {
-        let wanted: BTreeSet<&Digest> = wanted.iter().collect();
-        let mut found = BTreeMap::new();
-        let damaged = self.visit(|rows| {
-            found.extend(rows.into_iter().filter(|row| wanted.contains(&row.key)).map(|row| (row.key, row)));
+    pub fn visit_texts(&self, take: impl FnMut(Shard) -> Result<()>) -> Result<usize> {
+        self.visit_part(Part::Texts, take)
+    }
+
+    fn visit_part(&self, part: Part, mut take: impl FnMut(Shard) -> Result<()>) -> Result<usize> {
+        let paths = files::list(&self.folder)?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let readers = cores.min(MOST_READERS).min(paths.len());
+        let paths = paths.as_slice();
+        std::thread::scope(|scope| {
+            // Reader r has the shards r, r + readers, …, and waits with the next until its last is taken.
+            let start = |reader: usize| -> Result<Receiver<Result<Option<Shard>>>> {
+                let (send, receive) = sync_channel(0);
+                let work = move || {
+                    let mut own = paths.iter().skip(reader).step_by(readers);
+                    while own.next().is_some_and(|path| send.send(self.read(path, part)).is_ok()) {}
+                };
+                let started = std::thread::Builder::new().spawn_scoped(scope, work);
+                started.map_err(|error| Error::Io(vec![Fault::new(self.folder.display(), error)]))?;
+                Ok(receive)
+            };
+            let readers = (0..readers).map(start).collect::<Result<Vec<_>>>()?;
+            let mut damaged = 0;
+            // A reader that panicked sends no more; its panic goes on when the scope ends.
+            for shard in readers.iter().cycle().take(paths.len()).map_while(|reader| reader.recv().ok()) {
+                match shard? {
+                    Some(shard) => take(shard)?,
+                    None => damaged += 1,
+                }
+            }
+            Ok(damaged)
+        })
+    }
+
+    /// One shard; `None` when it is damaged.
+    fn read(&self, path: &Path, part: Part) -> Result<Option<Shard>> {
+        let bytes = files::read(path, "a feature shard")?;
+        let whole = path.file_name().and_then(|name| name.to_str()) == Some(&shard_name(&bytes));
+        Ok(whole.then(|| Shard::decode(bytes, self.width, part).ok()).flatten())
+    }
+
+    /// The vectors of keys, each at its place. A key that was stored twice gives the later row.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when keys are not stored, or as [`Store::visit`].
+    pub fn matrix(&self, places: &Places) -> Result<Features> {
+        let mut features = Features::zeros(places.len(), self.width);
+        let mut stored = vec![false; places.len()];
+        let damaged = self.visit(|shard| {
+            for (index, key) in shard.keys.iter().enumerate() {
+                for place in places.of(key) {
+                    features.row_mut(place).copy_from_slice(shard.vector(index));
+                    stored[place] = true;
+                }
+            }
             Ok(())
         })?;
-        Ok((found, damaged))
+        self.all_stored(&stored, damaged)?;
+        Ok(features)
+    }
+
+    /// Tells how many of the wanted rows are missing, if any are.
+    pub(super) fn all_stored(&self, stored: &[bool], damaged: usize) -> Result<()> {
+        let missing = stored.iter().filter(|stored| !**stored).count();
+        if missing == 0 {
+            return Ok(());
+        }
+        let found = format!("{missing} of {} feature rows are not stored", stored.len());
+        let found = match damaged {
+            0 => found,
+            1 => format!("{found}; 1 shard is damaged"),
+            _ => format!("{found}; {damaged} shards are damaged"),
+        };
+        let help = "embed their texts first: what is stored is kept, and damaged shards are computed again";
+        Err(Error::Io(vec![Fault::new(self.folder.display(), found).help(help)]))
     }
 
     /// Writes `rows` as one new shard, durable when this returns.
     ///
     /// # Errors
-    /// [`Error::Io`] when the shard cannot be written.
+    /// [`Error::Io`] when the shard cannot be written, or a vector has another width.
     pub fn append(&self, rows: &[Row]) -> Result<()> {
-        let bytes = self.encode(rows).map_err(|error| {
+        let bytes = shard::encode(rows, self.width).map_err(|error| {
             Error::Io(vec![Fault::new(self.folder.display(), format!("a feature shard cannot be made: {error}"))])
         })?;
         files::write_atomic(&self.folder.join(shard_name(&bytes)), &bytes)
-    }
-
-    fn encode(&self, rows: &[Row]) -> PolarsResult<Vec<u8>> {
-        let count = rows.len();
-        let mut vectors = ListPrimitiveChunkedBuilder::<Float32Type>::new(
-            "vector".into(),
-            count,
-            count * self.width,
-            DataType::Float32,
-        );
-        for row in rows {
-            vectors.append_slice(&row.vector);
-        }
-        let numbers = |name: &str, pick: fn(&Row) -> u32| -> Column {
-            Series::new(name.into(), rows.iter().map(pick).collect::<Vec<u32>>()).into_column()
-        };
-        let keys: Vec<String> = rows.iter().map(|row| row.key.to_string()).collect();
-        let columns = vec![
-            Series::new("key".into(), keys).into_column(),
-            numbers("tokens", |row| row.tokens),
-            numbers("cut_prompt", |row| row.cut_prompt),
-            numbers("cut_response", |row| row.cut_response),
-            vectors.finish().into_column(),
-        ];
-        let mut frame = DataFrame::new(count, columns)?;
-        let mut bytes = Vec::new();
-        ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Uncompressed).finish(&mut frame)?;
-        Ok(bytes)
-    }
-
-    fn parse(&self, bytes: Vec<u8>) -> PolarsResult<Vec<Row>> {
-        let mut frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
-        frame.rechunk_mut();
-        let numbers =
-            |name: &str| -> PolarsResult<Vec<u32>> { Ok(frame.column(name)?.u32()?.into_no_null_iter().collect()) };
-        let (tokens, cut_prompt, cut_response) = (numbers("tokens")?, numbers("cut_prompt")?, numbers("cut_response")?);
-        let inner = frame.column("vector")?.list()?.get_inner();
-        let values = inner.f32()?.cont_slice()?;
-        if values.len() != frame.height() * self.width {
-            return Err(polars::prelude::PolarsError::ShapeMismatch("vectors of another width".into()));
-        }
-        let mut rows = Vec::with_capacity(frame.height());
-        for (index, key) in frame.column("key")?.str()?.iter().enumerate() {
-            let Some(key) = key.and_then(Digest::parse) else { continue };
-            let vector = values[index * self.width..(index + 1) * self.width].to_vec();
-            let (tokens, cut_prompt, cut_response) = (tokens[index], cut_prompt[index], cut_response[index]);
-            rows.push(Row { key, tokens, cut_prompt, cut_response, vector });
-        }
-        Ok(rows)
     }
 }
 
