@@ -1,6 +1,6 @@
 //! Items to stored features: look up what is cached, embed the rest, store it shard by shard.
 //!
-//! In memory stand keys and flags of the texts (about 50 bytes for each text and readout), the rendered texts and rows
+//! In memory stand keys and flags of the texts (about 70 bytes for each text and readout), the rendered texts and rows
 //! of one shard, and nothing else that grows with the data.
 
 use std::path::Path;
@@ -123,7 +123,7 @@ fn look_up(extractor: &Extractor<'_>, items: &[Item], cache: &Path) -> Result<Lo
     // The first readout last: what it says of a text is counted where no other lacks it.
     for (readout, (store, places)) in stores.iter().enumerate().rev() {
         let mut stored = vec![false; items.len()];
-        counts.damaged_shards += store.visit_texts(|shard| {
+        counts.damaged_shards += store.visit(|shard| {
             for (index, key) in shard.keys.iter().enumerate() {
                 for place in places.of(key) {
                     if readout == 0 && !stored[place] && !lacking[place] {
@@ -165,3 +165,6 @@ fn prompt(before: &str) -> u64 {
     let Digest(bytes) = Digest::of(before.as_bytes());
     bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
 }
+
+#[cfg(test)]
+mod tests;

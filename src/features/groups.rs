@@ -50,7 +50,7 @@ mod tests {
             for group in &cut {
                 prop_assert!(!group.is_empty() && (cost(group) <= budget || group.len() == 1));
             }
-            // No two neighbours could have been one, but for a family that one of them would have cut.
+            // Texts that are alike are apart only where they fit into no group.
             let mut borders = vec![0];
             borders.extend(cut.iter().scan(0, |end, group| { *end += group.len(); Some(*end) }));
             let mut start = 0;

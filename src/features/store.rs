@@ -7,8 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use super::shard::{self, Part};
-use super::{Features, Places, Shard};
+use super::{Features, Places, Shard, shard};
 use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
 
@@ -58,19 +57,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Io`] when the folder or a shard cannot be read at all; what `take` reports.
-    pub fn visit(&self, take: impl FnMut(Shard) -> Result<()>) -> Result<usize> {
-        self.visit_part(Part::Whole, take)
-    }
-
-    /// As [`Store::visit`], with shards whose vectors are left out: what is needed to know which texts are stored.
-    ///
-    /// # Errors
-    /// As [`Store::visit`].
-    pub fn visit_texts(&self, take: impl FnMut(Shard) -> Result<()>) -> Result<usize> {
-        self.visit_part(Part::Texts, take)
-    }
-
-    fn visit_part(&self, part: Part, mut take: impl FnMut(Shard) -> Result<()>) -> Result<usize> {
+    pub fn visit(&self, mut take: impl FnMut(Shard) -> Result<()>) -> Result<usize> {
         let paths = files::list(&self.folder)?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let readers = cores.min(MOST_READERS).min(paths.len());
@@ -81,7 +68,7 @@ impl Store {
                 let (send, receive) = sync_channel(0);
                 let work = move || {
                     let mut own = paths.iter().skip(reader).step_by(readers);
-                    while own.next().is_some_and(|path| send.send(self.read(path, part)).is_ok()) {}
+                    while own.next().is_some_and(|path| send.send(self.read(path)).is_ok()) {}
                 };
                 let started = std::thread::Builder::new().spawn_scoped(scope, work);
                 started.map_err(|error| Error::Io(vec![Fault::new(self.folder.display(), error)]))?;
@@ -101,10 +88,10 @@ impl Store {
     }
 
     /// One shard; `None` when it is damaged.
-    fn read(&self, path: &Path, part: Part) -> Result<Option<Shard>> {
+    fn read(&self, path: &Path) -> Result<Option<Shard>> {
         let bytes = files::read(path, "a feature shard")?;
         let whole = path.file_name().and_then(|name| name.to_str()) == Some(&shard_name(&bytes));
-        Ok(whole.then(|| Shard::decode(bytes, self.width, part).ok()).flatten())
+        Ok(whole.then(|| Shard::decode(bytes, self.width).ok()).flatten())
     }
 
     /// The vectors of keys, each at its place. A key that was stored twice gives the later row.
@@ -117,7 +104,7 @@ impl Store {
         let damaged = self.visit(|shard| {
             for (index, key) in shard.keys.iter().enumerate() {
                 for place in places.of(key) {
-                    features.row_mut(place).copy_from_slice(shard.vector(index));
+                    shard.copy_vector(index, features.row_mut(place));
                     stored[place] = true;
                 }
             }
@@ -173,17 +160,73 @@ mod tests {
         }
     }
 
+    /// The stored rows of some keys, and how many shards were damaged.
+    fn found(store: &Store, keys: &[Digest]) -> Result<(Vec<Row>, usize)> {
+        let mut rows = Vec::new();
+        let damaged = store.visit(|shard| {
+            let wanted = (0..shard.keys.len()).filter(|&index| keys.contains(&shard.keys[index]));
+            rows.extend(wanted.map(|index| shard.row(index)));
+            Ok(())
+        })?;
+        Ok((rows, damaged))
+    }
+
     #[test]
     fn rows_come_back_as_they_were_written() -> Result<()> {
         let cache = tempfile::tempdir().expect("a temporary folder");
         let store = Store::new(cache.path(), Digest::of(b"backbone"), 3);
+        assert_eq!(found(&store, &[row(1).key])?, (Vec::new(), 0), "no folder yet");
         store.append(&[row(1), row(2)])?;
         store.append(&[row(3)])?;
-        let (found, damaged) = store.fetch(&[row(3).key, row(1).key, row(9).key])?;
-        assert_eq!(damaged, 0);
-        assert_eq!(found.into_values().collect::<Vec<_>>().len(), 2);
-        let (found, _) = store.fetch(&[row(2).key])?;
-        assert_eq!(found[&row(2).key], row(2));
+        let (mut rows, damaged) = found(&store, &[row(3).key, row(1).key, row(9).key])?;
+        rows.sort_by_key(|row| row.tokens);
+        assert_eq!((rows, damaged), (vec![row(1), row(3)], 0));
+        assert_eq!(found(&store, &[row(2).key])?, (vec![row(2)], 0));
+        Ok(())
+    }
+
+    #[test]
+    fn shards_come_in_the_order_of_their_names() -> Result<()> {
+        let cache = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::new(cache.path(), Digest::of(b"backbone"), 3);
+        (0..40).try_for_each(|seed| store.append(&[row(seed)]))?;
+        let one_by_one: Vec<Option<Digest>> = files::list(store.folder())?
+            .iter()
+            .map(|path| Ok(store.read(path)?.map(|shard| shard.keys[0])))
+            .collect::<Result<_>>()?;
+        let mut seen = Vec::new();
+        store.visit(|shard| {
+            seen.push(Some(shard.keys[0]));
+            Ok(())
+        })?;
+        assert_eq!(seen, one_by_one);
+        // What the visitor reports ends the visit.
+        let mut visits = 0;
+        let error = store.visit(|_| {
+            visits += 1;
+            if visits < 3 { Ok(()) } else { Err(Error::Io(vec![Fault::new("the test", "enough")])) }
+        });
+        assert!(error.expect_err("enough").to_string().contains("enough") && visits == 3);
+        Ok(())
+    }
+
+    #[test]
+    fn a_matrix_has_the_row_of_each_place() -> Result<()> {
+        let cache = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::new(cache.path(), Digest::of(b"backbone"), 3);
+        for shard in (0..50).map(row).collect::<Vec<Row>>().chunks(7) {
+            store.append(shard)?;
+        }
+        // Out of order, one of them three times.
+        let seeds: Vec<u8> =
+            (0..100).map(|index| (index * 37 % 101) as u8).filter(|seed| *seed < 50).chain([9, 9]).collect();
+        let features = store.matrix(&Places::new(seeds.iter().map(|seed| row(*seed).key)))?;
+        assert_eq!((features.rows(), features.width()), (seeds.len(), 3));
+        for (index, seed) in seeds.iter().enumerate() {
+            assert_eq!(features.row(index), row(*seed).vector);
+        }
+        let error = store.matrix(&Places::new([48, 52, 51].map(|seed| row(seed).key))).expect_err("two are not stored");
+        assert!(error.to_string().contains("2 of 3 feature rows are not stored"), "{error}");
         Ok(())
     }
 
@@ -198,8 +241,8 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[index] ^= 0x40;
             files::write_atomic(&path, &bytes)?;
-            let (found, damaged) = store.fetch(&[row(1).key])?;
-            assert!(found.is_empty() && damaged == 1, "byte {index} went unnoticed");
+            let (rows, damaged) = found(&store, &[row(1).key])?;
+            assert!(rows.is_empty() && damaged == 1, "byte {index} went unnoticed");
         }
         Ok(())
     }
@@ -208,8 +251,8 @@ mod tests {
     fn another_backbone_sees_nothing() -> Result<()> {
         let cache = tempfile::tempdir().expect("a temporary folder");
         Store::new(cache.path(), Digest::of(b"one"), 3).append(&[row(1)])?;
-        let (found, _) = Store::new(cache.path(), Digest::of(b"two"), 3).fetch(&[row(1).key])?;
-        assert!(found.is_empty());
+        let (rows, _) = found(&Store::new(cache.path(), Digest::of(b"two"), 3), &[row(1).key])?;
+        assert!(rows.is_empty());
         Ok(())
     }
 }

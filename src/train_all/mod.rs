@@ -180,7 +180,7 @@ pub fn plan(config: &Config, threads: usize, progress: &dyn Progress) -> Result<
     Ok(Plan { dataset, backbone, cached })
 }
 
-/// Embeds every text of a run into the feature cache; trains nothing. Memory holds the data as read and some 50 bytes a
+/// Embeds every text of a run into the feature cache; trains nothing. Memory holds the data as read and some 70 bytes a
 /// text and readout, never the features.
 ///
 /// # Errors
