@@ -33,7 +33,7 @@ const WORDS: usize = 8;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<()> {
-    let count = std::env::args().nth(1).and_then(|count| count.parse().ok());
+    let count = std::env::args().nth(1).and_then(|count| count.parse::<usize>().ok());
     let (Some(count), Some(data)) = (count, std::env::var_os("ENSEMBLE_DATA")) else {
         let accepts = "a number of texts, and ENSEMBLE_DATA, a folder of preference pairs";
         return Err(Error::Usage(vec![Fault::new("arguments", "something is missing").accepts(accepts)]));

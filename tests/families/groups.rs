@@ -1,5 +1,6 @@
 //! Texts that share a prompt, and texts with a fault, in groups of every size.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -9,7 +10,8 @@ use ensemble::conversation::Item;
 use ensemble::features::Extractor;
 use ensemble::progress::Progress;
 use ensemble::random::Random;
-use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 
 use super::{bits, folder, items, models};
 
@@ -30,19 +32,24 @@ fn open(folder: &Path) -> Backbone {
 fn responses_to_one_prompt_give_the_bits_they_have_alone() {
     // Eight prompts with five responses each.
     let texts = items();
-    let mut items: Vec<Item> = texts.iter().cloned().collect();
+    let mut items: Vec<Item> = texts.clone();
     items.iter_mut().enumerate().for_each(|(index, item)| item.prompt = texts[index % 8].prompt.clone());
     let mut random = Random::new(3);
     for model in models("decoders") {
         let folder = folder(&model, true);
         let backbone = open(folder.path());
-        let single = Extractor::new(&backbone, 1).expect("threads").with_group_tokens(1);
+        let one = |item: &Item| {
+            let encoded = backbone.encode(&backbone.render(&item.prompt, &item.response).expect("renders"));
+            let vectors = backbone.features(&[&encoded.expect("encodes")]).expect("finite").remove(0);
+            (item.clone(), vectors.iter().flatten().map(|value| value.to_bits()).collect())
+        };
+        let alone: BTreeMap<Item, Vec<u32>> = items.iter().map(one).collect();
         for (threads, tokens) in WAYS {
             random.shuffle(&mut items);
-            let alone: Vec<Vec<u32>> = items.iter().flat_map(|item| bits(&single, &[item])).collect();
             let extractor = Extractor::new(&backbone, threads).expect("threads").with_group_tokens(tokens);
             let grouped = bits(&extractor, &items.iter().collect::<Vec<_>>());
-            assert!(grouped == alone, "{}: {threads} threads, {tokens} tokens a group", model.display());
+            let same = items.iter().zip(&grouped).all(|(item, grouped)| *grouped == alone[item]);
+            assert!(same && grouped.len() == items.len(), "{}: {threads} threads, {tokens} tokens", model.display());
         }
     }
 }
@@ -58,21 +65,21 @@ impl Progress for Heard {
     fn finish(&self, _note: &str) {}
 }
 
-/// A decoder whose embedding of `w7` is so large that the mean over two of them is no number.
+/// A decoder with an embedding of its own, in which `w7` is so large that the mean over two of them is no number.
 fn spoiled() -> tempfile::TempDir {
     let models = models("decoders");
     let folder = folder(models.iter().find(|model| model.ends_with("llama")).expect("a fixture"), true);
     let path = folder.path().join("model.safetensors");
-    let mut bytes = std::fs::read(&path).expect("read");
-    let file = SafeTensors::deserialize(&bytes).expect("safetensors");
-    let embedding = file.tensors().into_iter().find(|(name, _)| name.ends_with("embed_tokens.weight"));
-    let embedding = embedding.expect("an embedding").1;
-    assert_eq!(embedding.dtype(), safetensors::Dtype::F32);
+    let bytes = std::fs::read(&path).expect("read");
+    let mut tensors = SafeTensors::deserialize(&bytes).expect("safetensors").tensors();
+    let embedding = tensors.iter_mut().find(|(name, _)| name.ends_with("embed_tokens.weight"));
+    let embedding = &mut embedding.expect("an embedding").1;
+    let shape = embedding.shape().to_vec();
     // The words stand behind eight special tokens.
-    let row = embedding.shape()[1] * size_of::<f32>();
-    let start = embedding.data().as_ptr() as usize - bytes.as_ptr() as usize + (8 + 7) * row;
-    bytes[start..start + row].as_chunks_mut().0.fill(3e38f32.to_le_bytes());
-    std::fs::write(&path, bytes).expect("written");
+    let number = |index: usize| if index / shape[1] == 8 + 7 { 3e38 } else { 0.1 * (index as f32).sin() };
+    let numbers: Vec<u8> = (0..shape[0] * shape[1]).flat_map(|index| number(index).to_le_bytes()).collect();
+    *embedding = TensorView::new(Dtype::F32, shape.clone(), &numbers).expect("of that shape");
+    std::fs::write(&path, safetensors::serialize(tensors, None).expect("safetensors")).expect("written");
     folder
 }
 
