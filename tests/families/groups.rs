@@ -23,6 +23,8 @@ fn open(folder: &Path) -> Backbone {
         max_tokens: 32,
         pooling: Some(Pooling::MeanResponse),
         layers: None,
+        dtype: ensemble::config::Dtype::F32,
+        device: ensemble::config::Device::Cpu,
         score_head: false,
     };
     Backbone::open(&config).expect("the model opens")

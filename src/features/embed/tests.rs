@@ -12,7 +12,15 @@ use crate::progress::Silent;
 
 fn mini(pooling: Option<Pooling>) -> Backbone {
     let place = ModelPlace::Disk(concat!(env!("CARGO_MANIFEST_DIR"), "/backbones/mini").into());
-    let config = BackboneConfig { place, max_tokens: 16, pooling, layers: None, score_head: false };
+    let config = BackboneConfig {
+        place,
+        max_tokens: 16,
+        pooling,
+        layers: None,
+        dtype: crate::config::Dtype::F32,
+        device: crate::config::Device::Cpu,
+        score_head: false,
+    };
     Backbone::open(&config).expect("mini opens")
 }
 
