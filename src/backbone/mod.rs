@@ -1,7 +1,7 @@
 //! The frozen transformer: messages in, pooled hidden states out.
 //!
-//! Sees texts and tokens, never labels. One text runs per forward pass, unpadded, so the features of a text do not
-//! depend on what else is embedded with it.
+//! Sees texts and tokens, never labels. Texts run unpadded, so the features of a text do not depend on what else is
+//! embedded with it.
 
 mod chat_template;
 mod checkpoint;
