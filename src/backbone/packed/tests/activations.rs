@@ -1,4 +1,4 @@
-//! Activations against their definitions in f64, and the maps of matrices that lay them out.
+//! Activations against their definitions in f64, from next to nothing to beyond what any model has.
 
 use super::{Answer, UNDERFLOW, applied, near};
 use crate::backbone::packed::kernels::{Activation, Operands, available};

@@ -53,7 +53,8 @@ impl Heads {
         let (key, scale) = (queries + head / (queries / keys), f64::from(scale));
         let seen: Vec<_> = (0..tokens.len()).filter(|other| self.sees(position, *other)).collect();
         let query = self.head(&tokens[position], head);
-        let products = |other: usize| query.clone().zip(self.head(&tokens[other], key)).map(|(left, right)| left * right);
+        let products =
+            |other: usize| query.clone().zip(self.head(&tokens[other], key)).map(|(left, right)| left * right);
         let scores: Vec<f64> = seen.iter().map(|other| scale * products(*other).sum::<f64>()).collect();
         let sizes = seen.iter().map(|other| scale * products(*other).map(f64::abs).sum::<f64>());
         let size = sizes.fold(0.0, f64::max);
@@ -157,6 +158,30 @@ fn extreme_scores_keep_their_weights() {
         let queries = heads.attention.queries * 16;
         alike.iter_mut().for_each(|row| row[..queries].fill(0.0));
         heads.compare(&alike);
+    }
+}
+
+/// However wild it is.
+#[test]
+fn what_a_token_does_not_see_changes_no_bit() {
+    let mut random = Random::new(17);
+    for (index, mask) in MASKS.into_iter().enumerate().skip(1) {
+        let heads = Heads::new(HEADS[index % 4], [1, 2, 4][index % 3], mask);
+        let tokens = heads.tokens(&mut random, 37, 1.0);
+        let values = (heads.attention.queries + heads.attention.keys) * heads.attention.lanes * 16;
+        let span = [Span { shared: 0..0, own: 0..tokens.len() }];
+        for kernel in available() {
+            let before = heads.attended(&*kernel, &tokens, &span).remove(0);
+            for position in [0, 1, 15, 16, 20, 36] {
+                let mut changed = tokens.clone();
+                for (other, row) in changed.iter_mut().enumerate().filter(|(other, _)| !heads.sees(position, *other)) {
+                    row[..values].fill(if other % 2 == 0 { 1e3 } else { -1e3 });
+                    row[values..].fill(1e30);
+                }
+                let after = heads.attended(&*kernel, &changed, &span).remove(0);
+                assert_eq!(bits(&after[position]), bits(&before[position]), "{} {mask:?} {position}", kernel.name());
+            }
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::random::Random;
 
 /// Runs of `size` numbers, each filled up to `whole` with zeros.
 fn spread(numbers: &[f32], size: usize, whole: usize) -> Vec<f32> {
-    let filled = |run: &[f32]| run.iter().copied().chain(std::iter::repeat_n(0.0, whole - run.len())).collect::<Vec<_>>();
+    let filled =
+        |run: &[f32]| run.iter().copied().chain(std::iter::repeat_n(0.0, whole - run.len())).collect::<Vec<_>>();
     numbers.chunks(size).flat_map(filled).collect()
 }
 
