@@ -145,6 +145,21 @@ fn functions_stay_within_60_lines() {
     }
 }
 
+/// The kernels of single instruction sets, and where they are chosen.
+const UNSAFE: [&str; 4] = ["avx2.rs", "avx512.rs", "choice.rs", "neon.rs"];
+
+#[test]
+fn only_kernels_are_unsafe() {
+    let kernels = root().join("src/backbone/packed/kernels");
+    for (path, text) in sources("src") {
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let unsafe_code = code.filter(|line| line.contains("unsafe")).count() > 0;
+        let named = UNSAFE.iter().any(|name| kernels.join(name) == path);
+        assert_eq!(unsafe_code, named, "{}", path.display());
+        assert!(!named || text.contains("SAFETY"), "{} says why it is sound", path.display());
+    }
+}
+
 #[test]
 fn main_is_small_enough_to_read_at_a_glance() {
     assert!(std::fs::read_to_string(root().join("src/main.rs")).expect("read").lines().count() <= 40);

@@ -3,6 +3,14 @@
 //! All are written once over [`simd::Simd`] and compiled for each instruction set; which one runs is chosen when a model
 //! is loaded. Within one of them the same rows give the same bits, whatever stands beside them.
 
+#![allow(
+    clippy::inline_always,
+    clippy::missing_transmute_annotations,
+    clippy::needless_range_loop,
+    clippy::wildcard_imports,
+    reason = "a kernel must be one function for its instruction set to reach into it, and its loops count registers"
+)]
+
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
