@@ -159,7 +159,7 @@ impl Shared {
             self.metrics.batch(batch.len(), batch.iter().map(PreparedText::tokens).sum());
             let wanted: Vec<&PreparedText> = batch.iter().filter(|text| self.is_wanted(text)).collect();
             match self.read_together(&wanted) {
-                Some(rows) => wanted.iter().zip(rows).for_each(|(text, row)| self.answer(text, Ok(Arc::new(row)))),
+                Some(rows) => wanted.iter().zip(rows).for_each(|(text, row)| self.answer(text, &Ok(Arc::new(row)))),
                 None => wanted.iter().filter(|text| self.is_wanted(text)).for_each(|text| self.read(text)),
             }
         }
@@ -206,12 +206,12 @@ impl Shared {
             Ok(Err(error)) => Err(Failure::of(&error)),
             Err(_) => Err(Failure::bug("reading this text failed in a way that is a mistake of this program")),
         };
-        self.answer(text, answer);
+        self.answer(text, &answer);
     }
 
     /// Answers everyone who waits for a text.
-    fn answer(&self, text: &PreparedText, answer: Answer) {
-        if let Ok(row) = &answer {
+    fn answer(&self, text: &PreparedText, answer: &Answer) {
+        if let Ok(row) = answer {
             self.metrics.computed(row);
             if let Some(recent) = &self.recent {
                 recent.lock().unwrap_or_else(PoisonError::into_inner).put(text.key, Arc::clone(row));

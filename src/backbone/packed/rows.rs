@@ -3,7 +3,7 @@
 use super::kernels::Lane;
 
 /// Where sixteen numbers of a row stand in tiles of `M` rows of `lanes` lanes. The next sixteen stand `M` further.
-#[inline(always)]
+#[inline]
 pub(in crate::backbone) fn place<const M: usize>(lanes: usize, row: usize, lane: usize) -> usize {
     (row / M * lanes + lane) * M + row % M
 }
