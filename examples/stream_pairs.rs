@@ -8,8 +8,9 @@
 //! Feature vectors of two texts a pair are made with normal numbers, labelled by a known direction with logistic noise and
 //! stored shard by shard in a temporary folder, which needs 16 bytes a pair and column. They are laid out in one file and
 //! the head is fitted from there. In memory stand the list of comparisons (56 bytes a pair, and what a fit makes of it) and
-//! the keys (64 bytes a pair), never the features: peak memory shows it. `--compare` fits the same pairs in memory
-//! as well, by Newton's method and by L-BFGS, and prints how far weights and losses are apart.
+//! the keys (64 bytes a pair, and about 100 more while rows are laid out), never the features: peak memory shows it.
+//! `--compare` fits the same pairs in memory as well, by Newton's method and by L-BFGS, and prints how far weights and
+//! losses are apart.
 
 use std::io::Write;
 use std::time::Instant;

@@ -190,7 +190,7 @@ impl<'a> Extractor<'a> {
             results.insert(index, result);
         };
         std::thread::scope(|scope| {
-            for pool in &self.pools {
+            for pool in self.pools.iter().take(count) {
                 scope.spawn(|| pool.install(worker));
             }
         });
