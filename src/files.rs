@@ -42,22 +42,45 @@ impl Digest {
         self.to_string()[..12].to_owned()
     }
 
+    /// The 64 hexadecimal digits, as ASCII.
+    pub fn hexadecimal(&self) -> [u8; 64] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0u8; 64];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        digits
+    }
+
     /// Reads 64 hexadecimal digits back.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != 64 || !text.is_ascii() {
-            return None;
+        let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+        let (mut bytes, mut seen) = ([0u8; 32], 0);
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+            let [high, low] = pair.map(|digit| DIGIT_VALUES[usize::from(digit)]);
+            *byte = high << 4 | low;
+            seen |= high | low;
         }
-        let mut bytes = [0u8; 32];
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
-        }
-        Some(Self(bytes))
+        (seen < 16).then_some(Self(bytes))
     }
 }
 
+/// The values of the bytes that are hexadecimal digits; 16 for others.
+const DIGIT_VALUES: [u8; 256] = {
+    let mut values = [16; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value];
+        values[digit as usize] = value as u8;
+        values[digit.to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(std::str::from_utf8(&self.hexadecimal()).unwrap_or_default())
     }
 }
 
@@ -325,7 +348,10 @@ mod tests {
         let left = Digest::of_parts([b"ab".as_slice(), b"c"]);
         assert_ne!(left, Digest::of_parts([b"a".as_slice(), b"bc"]));
         assert_eq!(Digest::parse(&left.to_string()), Some(left));
-        assert_eq!(Digest::parse("zz"), None);
+        assert_eq!(Digest::parse(&left.to_string().to_uppercase()), Some(left));
+        assert_eq!(left.to_string(), left.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let spoiled = |bad: &str| Digest::parse(&format!("{bad}{}", &left.to_string()[bad.len()..]));
+        assert_eq!([Digest::parse("zz"), spoiled("g"), spoiled("+"), spoiled("é")], [None; 4]);
     }
 
     #[test]

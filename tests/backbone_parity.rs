@@ -3,6 +3,7 @@
 //! Fixtures: `fixtures/make_parity.py` (transformers, f32). Real data: `ENSEMBLE_DATA`, where it is set.
 #![expect(clippy::print_stdout, reason = "tests print the figures they checked")]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ensemble::backbone::{Backbone, Encoded};
@@ -10,6 +11,7 @@ use ensemble::config::{BackboneConfig, Device, Dtype, ModelPlace, Pooling};
 use ensemble::conversation::{Item, Message, Role};
 use ensemble::features::Extractor;
 use ensemble::progress::Silent;
+use ensemble::random::Random;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -158,6 +160,36 @@ fn bits_do_not_depend_on_batch_order_or_threads() {
     let mut backwards = bits(&one_thread, &reversed);
     backwards.reverse();
     assert!(backwards == whole, "reversed order");
+}
+
+#[test]
+fn groups_of_any_size_give_the_bits_of_single_texts() {
+    let backbone = mini(Pooling::MeanResponse, &[-1]);
+    // Up to nine responses to a prompt, in any order.
+    let mut items: Vec<Item> = cases()
+        .iter()
+        .zip(0..54)
+        .map(|(case, round)| {
+            let prompt = vec![Message { role: Role::User, content: cases()[round % 6].prompt.clone() }];
+            Item { prompt, response: case.response.clone() }
+        })
+        .collect();
+    let one = |item: &Item| {
+        let encoded = backbone.encode(&backbone.render(&item.prompt, &item.response).expect("renders"));
+        let features = features(&backbone, &encoded.expect("encodes"));
+        (item.clone(), features.iter().map(|value| value.to_bits()).collect())
+    };
+    let alone: BTreeMap<Item, Vec<u32>> = items.iter().map(one).collect();
+    let mut random = Random::new(7);
+    for threads in 1..=3 {
+        for tokens in [1, 64, 512, 100_000] {
+            random.shuffle(&mut items);
+            let extractor = Extractor::new(&backbone, threads).expect("threads").with_group_tokens(tokens);
+            let grouped = bits(&extractor, &items.iter().collect::<Vec<_>>());
+            let same = items.iter().zip(&grouped).all(|(item, grouped)| *grouped == alone[item]);
+            assert!(same && grouped.len() == items.len(), "{threads} threads, {tokens} tokens a group");
+        }
+    }
 }
 
 #[test]

@@ -159,6 +159,11 @@ impl Backbone {
         self.transformer.kernel()
     }
 
+    /// Whether texts that are read together and begin alike are computed alike only once.
+    pub fn shares_prompts(&self) -> bool {
+        self.shape.causal && self.kernel().is_some()
+    }
+
     /// The ways the states are read out, each with a fingerprint of its own; one unless a search is on.
     pub fn readouts(&self) -> &[Readout] {
         &self.readouts

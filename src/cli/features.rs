@@ -30,6 +30,9 @@ pub(super) fn run(options: &ConfigOptions, threads: usize, ui: &Ui) -> Result<u8
         "{} texts: {} embedded ({} tokens) in {seconds:.1} s, {} were cached",
         counts.texts, counts.embedded, counts.embedded_tokens, counts.cached
     ));
+    if counts.damaged_shards > 0 {
+        ui.note(&format!("{} damaged feature shards were left aside and computed again", counts.damaged_shards));
+    }
     ui.note("");
     ui.data(&table(&backbone, &folder))?;
     Ok(0)

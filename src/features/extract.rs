@@ -1,48 +1,23 @@
-//! Items to features: look up what is cached, embed the rest on every core, store it shard by shard.
+//! Texts to features: groups of texts on every core.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Features, Row, Store};
+use super::Row;
+use super::groups::groups;
 use crate::backbone::{Backbone, Encoded, Readout, Rendered};
 use crate::conversation::Item;
 use crate::error::{Error, Fault, Result};
 use crate::files::Digest;
 use crate::progress::Progress;
 
-/// Texts per shard: a kill loses at most this much work.
-const SHARD_ROWS: usize = 2048;
+/// Tokens that go through the forward pass together: enough for fast matrix products, few enough for the caches.
+const GROUP_TOKENS: usize = 512;
 
-/// What an embedding pass did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
-    /// Distinct texts asked for.
-    pub texts: usize,
-    /// Texts embedded now.
-    pub embedded: usize,
-    /// Texts found in the store.
-    pub cached: usize,
-    /// Tokens of all texts after cutting.
-    pub tokens: u64,
-    /// Tokens embedded now.
-    pub embedded_tokens: u64,
-    /// Texts whose prompt lost its oldest tokens.
-    pub cut_prompts: usize,
-    /// Texts whose response lost its middle.
-    pub cut_responses: usize,
-    /// Shards that were damaged and left aside; their rows were embedded again.
-    pub damaged_shards: usize,
-}
-
-impl Counts {
-    fn add(&mut self, row: &Row) {
-        self.tokens += u64::from(row.tokens);
-        self.cut_prompts += usize::from(row.cut_prompt > 0);
-        self.cut_responses += usize::from(row.cut_response > 0);
-    }
-}
+/// Bytes of a usual text per token, by which texts are grouped before they are tokenized.
+const BYTES_PER_TOKEN: usize = 4;
 
 /// A text ready for the forward pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,19 +53,30 @@ impl PreparedText {
     /// # Errors
     /// What [`Backbone::features`] reports.
     pub fn embed(&self, backbone: &Backbone) -> Result<Row> {
-        let vectors = backbone.features(&[&self.encoded])?.into_iter().next().unwrap_or_default();
-        let vector = vectors.into_iter().next().unwrap_or_default();
-        Ok(row(self.key, &self.encoded, vector))
+        let mut rows = Self::embed_together(&[self], backbone)?;
+        rows.pop().ok_or_else(|| Error::Model(vec![Fault::new("backbone", "the forward pass gave no features")]))
+    }
+
+    /// Runs one forward pass for several texts: their rows, in their order, with the bits that each gets alone.
+    ///
+    /// # Errors
+    /// What [`Backbone::features`] reports.
+    pub fn embed_together(texts: &[&PreparedText], backbone: &Backbone) -> Result<Vec<Row>> {
+        let encoded: Vec<&Encoded> = texts.iter().map(|text| &text.encoded).collect();
+        let first = |vectors: Vec<Vec<f32>>| vectors.into_iter().next().unwrap_or_default();
+        let vectors = backbone.features(&encoded)?.into_iter().map(first);
+        Ok(texts.iter().zip(vectors).map(|(text, vector)| row(text.key, &text.encoded, vector)).collect())
     }
 }
 
 /// A backbone with as many workers as cores.
 ///
-/// Each worker runs single-threaded matrix products on texts of its own: several times less waiting than one product
-/// spread over the cores, and the reason why a score does not depend on the batch it came in.
+/// Each worker takes a group of texts, tokenizes them and runs one forward pass with single-threaded matrix products:
+/// several times less waiting than one product spread over the cores. A score does not depend on the group.
 pub struct Extractor<'a> {
     backbone: &'a Backbone,
     pools: Vec<rayon::ThreadPool>,
+    group_tokens: usize,
 }
 
 impl<'a> Extractor<'a> {
@@ -102,7 +88,14 @@ impl<'a> Extractor<'a> {
         let pool = |_| rayon::ThreadPoolBuilder::new().num_threads(1).build();
         let pools = (0..threads.max(1)).map(pool).collect::<Result<Vec<_>, _>>();
         let pools = pools.map_err(|error| Error::Io(vec![Fault::new("--threads", error)]))?;
-        Ok(Self { backbone, pools })
+        Ok(Self { backbone, pools, group_tokens: GROUP_TOKENS })
+    }
+
+    /// Lets at most `tokens` through the forward pass together, or one longer text: it decides speed and memory only.
+    #[must_use]
+    pub fn with_group_tokens(mut self, tokens: usize) -> Self {
+        self.group_tokens = tokens.max(1);
+        self
     }
 
     /// The backbone the workers run.
@@ -113,33 +106,78 @@ impl<'a> Extractor<'a> {
     /// The texts the backbone reads, in the order of `items`.
     ///
     /// # Errors
-    /// What [`Backbone::render`] reports.
+    /// What [`Backbone::render`] reports, of the lowest item.
     pub fn render(&self, items: &[&Item]) -> Result<Vec<Rendered>> {
-        self.parallel(items.len(), &|index| self.backbone.render(&items[index].prompt, &items[index].response))
+        let render = |index: usize| self.backbone.render(&items[index].prompt, &items[index].response);
+        self.parallel(items.len(), &render).into_iter().collect()
     }
 
     /// The feature rows of `texts`, in their order, each with one row per readout of the backbone. Equal texts are
     /// computed once by the caller's choice of texts.
     ///
+    /// Texts of one prompt go through the forward pass together where the budget of tokens allows it. The longest
+    /// groups come first, so that the workers end together.
+    ///
     /// # Errors
-    /// What [`Backbone::encode`] and [`Backbone::features`] report.
+    /// What [`Backbone::encode`] and [`Backbone::features`] report, of the lowest text that has a fault.
     pub fn extract(&self, texts: &[&Rendered], progress: &dyn Progress) -> Result<Vec<Vec<Row>>> {
-        let encoded = self.parallel(texts.len(), &|index| self.backbone.encode(texts[index]))?;
-        let mut longest_first: Vec<usize> = (0..texts.len()).collect();
-        longest_first.sort_by_key(|&index| std::cmp::Reverse(encoded[index].ids.len()));
-        let computed = self.parallel(texts.len(), &|position| {
-            let index = longest_first[position];
-            let vectors = self.backbone.features(&[&encoded[index]])?.into_iter().next().unwrap_or_default();
-            progress.advance(1);
-            let row = |(readout, vector)| row(key(readout, texts[index]), &encoded[index], vector);
-            Ok((index, self.backbone.readouts().iter().zip(vectors).map(row).collect()))
-        })?;
-        let rows: BTreeMap<usize, Vec<Row>> = computed.into_iter().collect();
-        Ok(rows.into_values().collect())
+        let cost = |index: &usize| self.expected_tokens(texts[*index]);
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by(|left, right| texts[*left].before.cmp(&texts[*right].before).then(left.cmp(right)));
+        // A few texts are shared out among all workers.
+        let share = order.iter().map(cost).sum::<usize>().div_ceil(self.pools.len());
+        let alike = |left: &usize, right: &usize| texts[*left].before == texts[*right].before;
+        let mut groups = groups(&order, alike, cost, self.group_tokens.min(share));
+        groups.sort_by_key(|group| Reverse(group.iter().map(cost).sum::<usize>()));
+        let run = |index: usize| self.run(groups[index], texts, progress);
+        let mut rows: Vec<(usize, Result<Vec<Row>>)> =
+            self.parallel(groups.len(), &run).into_iter().flatten().collect();
+        rows.sort_unstable_by_key(|(index, _)| *index);
+        rows.into_iter().map(|(_, rows)| rows).collect()
     }
 
-    /// `work(0..count)` on the workers; results in index order, or the error of the lowest index.
-    fn parallel<T: Send>(&self, count: usize, work: &(dyn Fn(usize) -> Result<T> + Sync)) -> Result<Vec<T>> {
+    /// About as many tokens as the backbone will read of a text.
+    fn expected_tokens(&self, text: &Rendered) -> usize {
+        let bytes = text.before.len() + text.response.len() + text.after.len();
+        (bytes / BYTES_PER_TOKEN + 1).min(self.backbone.max_tokens())
+    }
+
+    /// Tokenizes a group and runs it, in several passes where it turns out longer than expected; the rows of each text
+    /// or its fault.
+    fn run(&self, group: &[usize], texts: &[&Rendered], progress: &dyn Progress) -> Vec<(usize, Result<Vec<Row>>)> {
+        let (mut results, mut encoded) = (Vec::new(), Vec::new());
+        for &index in group {
+            match self.backbone.encode(texts[index]) {
+                Ok(text) => encoded.push((index, text)),
+                Err(error) => results.push((index, Err(error))),
+            }
+        }
+        let alike = |left: &(usize, Encoded), right: &(usize, Encoded)| texts[left.0].before == texts[right.0].before;
+        for together in groups(&encoded, alike, |(_, text)| text.ids.len(), self.group_tokens) {
+            results.extend(self.forward(together, texts));
+            progress.advance(together.len() as u64);
+        }
+        results
+    }
+
+    /// One forward pass; where it fails, one for each text, so that the fault is told of the text that has it.
+    fn forward(&self, together: &[(usize, Encoded)], texts: &[&Rendered]) -> Vec<(usize, Result<Vec<Row>>)> {
+        let rows = |(index, encoded): &(usize, Encoded), vectors: Vec<Vec<f32>>| -> Vec<Row> {
+            let row = |(readout, vector)| row(key(readout, texts[*index]), encoded, vector);
+            self.backbone.readouts().iter().zip(vectors).map(row).collect()
+        };
+        let encoded: Vec<&Encoded> = together.iter().map(|(_, encoded)| encoded).collect();
+        match self.backbone.features(&encoded) {
+            Ok(vectors) => {
+                together.iter().zip(vectors).map(|(text, vectors)| (text.0, Ok(rows(text, vectors)))).collect()
+            }
+            Err(error) if together.len() == 1 => together.iter().map(|text| text.0).zip([Err(error)]).collect(),
+            Err(_) => together.chunks(1).flat_map(|one| self.forward(one, texts)).collect(),
+        }
+    }
+
+    /// `work(0..count)` on the workers; results in index order.
+    fn parallel<T: Send>(&self, count: usize, work: &(dyn Fn(usize) -> T + Sync)) -> Vec<T> {
         let next = AtomicUsize::new(0);
         let results = Mutex::new(BTreeMap::new());
         let worker = || loop {
@@ -160,7 +198,8 @@ impl<'a> Extractor<'a> {
     }
 }
 
-fn key(readout: &Readout, text: &Rendered) -> Digest {
+/// The key of a text in the store of a readout.
+pub(super) fn key(readout: &Readout, text: &Rendered) -> Digest {
     let parts = [&text.before, &text.response, &text.after].map(std::string::String::as_bytes);
     Digest::of_parts(std::iter::once(readout.fingerprint.0.as_slice()).chain(parts))
 }
@@ -169,89 +208,4 @@ fn row(key: Digest, encoded: &Encoded, vector: Vec<f32>) -> Row {
     let count = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     let (cut_prompt, cut_response) = (count(encoded.cut.prompt), count(encoded.cut.response));
     Row { key, tokens: count(encoded.ids.len()), cut_prompt, cut_response, vector }
-}
-
-/// What is stored of one readout.
-struct Stored {
-    store: Store,
-    /// Per text, in the order of the items.
-    keys: Vec<Digest>,
-    rows: BTreeMap<Digest, Row>,
-    damaged: usize,
-}
-
-fn look_up(backbone: &Backbone, cache: &Path, texts: &[Rendered]) -> Result<Vec<Stored>> {
-    let look_up = |readout: &Readout| {
-        let store = Store::new(cache, readout.fingerprint, backbone.width(readout));
-        let keys: Vec<Digest> = texts.iter().map(|text| key(readout, text)).collect();
-        let (rows, damaged) = store.fetch(&keys)?;
-        Ok(Stored { store, keys, rows, damaged })
-    };
-    backbone.readouts().iter().map(look_up).collect()
-}
-
-/// The texts of which some readout is not stored, by index.
-fn missing(stored: &[Stored], count: usize) -> Vec<usize> {
-    let lacks = |index: &usize| stored.iter().any(|stored| !stored.rows.contains_key(&stored.keys[*index]));
-    (0..count).filter(lacks).collect()
-}
-
-/// How many of `items` are stored under `cache` already, in every readout.
-///
-/// # Errors
-/// What the store and the backbone report.
-pub fn count_cached(extractor: &Extractor<'_>, items: &[Item], cache: &Path) -> Result<usize> {
-    let texts = extractor.render(&items.iter().collect::<Vec<_>>())?;
-    let stored = look_up(extractor.backbone, cache, &texts)?;
-    Ok(texts.len() - missing(&stored, texts.len()).len())
-}
-
-/// Features of distinct `items`, in their order, one matrix per readout: cached rows are read, the others embedded
-/// and stored under `cache`.
-///
-/// # Errors
-/// What the store and the backbone report. A failed run keeps every shard written before the failure.
-pub fn embed(
-    extractor: &Extractor<'_>,
-    items: &[Item],
-    cache: &Path,
-    progress: &dyn Progress,
-) -> Result<(Vec<Features>, Counts)> {
-    let backbone = extractor.backbone;
-    let texts = extractor.render(&items.iter().collect::<Vec<_>>())?;
-    let mut stored = look_up(backbone, cache, &texts)?;
-    let missing = missing(&stored, texts.len());
-    let damaged_shards = stored.iter().map(|stored| stored.damaged).sum();
-    let mut counts = Counts { texts: items.len(), embedded: missing.len(), damaged_shards, ..Counts::default() };
-    counts.cached = counts.texts - counts.embedded;
-    progress.start("features", missing.len() as u64);
-    for chunk in missing.chunks(SHARD_ROWS) {
-        let chunk: Vec<&Rendered> = chunk.iter().map(|&index| &texts[index]).collect();
-        let rows = extractor.extract(&chunk, progress)?;
-        counts.embedded_tokens +=
-            rows.iter().filter_map(|rows| rows.first()).map(|row| u64::from(row.tokens)).sum::<u64>();
-        for (index, stored) in stored.iter_mut().enumerate() {
-            let new: Vec<Row> = rows.iter().filter_map(|rows| rows.get(index).cloned()).collect();
-            stored.store.append(&new)?;
-            stored.rows.extend(new.into_iter().map(|row| (row.key, row)));
-        }
-    }
-    let mut matrices = Vec::with_capacity(stored.len());
-    // Each readout's rows are let go as soon as its matrix stands.
-    for (index, (stored, readout)) in stored.into_iter().zip(backbone.readouts()).enumerate() {
-        let mut features = Features::new(backbone.width(readout));
-        for key in &stored.keys {
-            let Some(row) = stored.rows.get(key) else {
-                let place = stored.store.folder().display().to_string();
-                return Err(Error::Io(vec![Fault::new(place, "a stored feature went missing")]));
-            };
-            if index == 0 {
-                counts.add(row);
-            }
-            features.push(&row.vector);
-        }
-        matrices.push(features);
-    }
-    progress.finish(&format!("{} texts: {} embedded, {} cached", counts.texts, counts.embedded, counts.cached));
-    Ok((matrices, counts))
 }

@@ -3,7 +3,8 @@
 //! The store keeps rows by key, in shards whose order says nothing. A head reads them by row number, again and again, so
 //! its rows are laid out once in a flat temporary file from which any row is read at its offset.
 
-use super::{FeatureRows, Store};
+use super::shard::copy_numbers;
+use super::{FeatureRows, Places, Shard, Store};
 use crate::error::{Error, Fault, Result};
 use crate::files::{Digest, Scratch};
 
@@ -17,30 +18,21 @@ pub struct FeatureFile {
 }
 
 impl FeatureFile {
-    /// Lays out the rows of `keys`, in their order, by one pass over the shards of `store`. Memory holds one shard and
-    /// about nine bytes a key; the disk needs `4 · width` bytes a key.
+    /// Lays out the rows of `keys`, in their order, by one pass over the shards of `store`. Memory holds a few shards and
+    /// about 50 bytes a key; the disk needs `4 · width` bytes a key.
     ///
     /// # Errors
     /// [`Error::Io`] when keys are not stored, or a shard or the file cannot be read or written.
     pub fn lay_out(store: &Store, keys: &[Digest]) -> Result<Self> {
         let file = Scratch::create(store.folder(), "the feature rows of a fit")?;
-        let mut by_key: Vec<usize> = (0..keys.len()).collect();
-        by_key.sort_unstable_by_key(|&index| keys[index]);
+        let places = Places::new(keys.iter().copied());
         let mut stored = vec![false; keys.len()];
-        let damaged_shards = store.visit(|rows| {
-            let mut places: Vec<(usize, &[f32])> = Vec::new();
-            for row in &rows {
-                let first = by_key.partition_point(|&index| keys[index] < row.key);
-                let equal = by_key[first..].iter().take_while(|&&index| keys[index] == row.key);
-                places.extend(equal.map(|&index| (index, row.vector.as_slice())));
-            }
-            places.iter().for_each(|&(index, _)| stored[index] = true);
-            write(&file, places, store.width())
+        let damaged_shards = store.visit(|shard| {
+            let rows = wanted(&shard, &places);
+            rows.iter().for_each(|&(place, _)| stored[place] = true);
+            write(&file, &rows, store.width())
         })?;
-        let missing = stored.iter().filter(|stored| !**stored).count();
-        if missing > 0 {
-            return Err(not_stored(store, missing, keys.len(), damaged_shards));
-        }
+        store.all_stored(&stored, damaged_shards)?;
         Ok(Self { file, rows: keys.len(), width: store.width(), damaged_shards })
     }
 
@@ -71,7 +63,7 @@ impl FeatureRows for FeatureFile {
     }
 
     fn copy_row(&self, index: usize, into: &mut [f32]) -> Result<()> {
-        decode(&self.read_run(index, 1)?, into);
+        copy_numbers(&self.read_run(index, 1)?, into);
         Ok(())
     }
 
@@ -84,7 +76,7 @@ impl FeatureRows for FeatureFile {
             let bytes = self.read_run(first, last + 1 - first)?;
             for &(index, place) in run {
                 let start = (index - first) * self.width * size_of::<f32>();
-                decode(&bytes[start..], &mut into[place * self.width..(place + 1) * self.width]);
+                copy_numbers(&bytes[start..], &mut into[place * self.width..(place + 1) * self.width]);
             }
         }
         Ok(())
@@ -96,39 +88,24 @@ fn offset(index: usize, width: usize) -> u64 {
     index as u64 * width as u64 * size_of::<f32>() as u64
 }
 
-fn decode(bytes: &[u8], into: &mut [f32]) {
-    let (numbers, _) = bytes.as_chunks();
-    into.iter_mut().zip(numbers).for_each(|(value, number)| *value = f32::from_le_bytes(*number));
+/// The rows of a shard that have places, by place. A shard may hold a key twice; the later row counts.
+fn wanted<'a>(shard: &'a Shard, places: &Places) -> Vec<(usize, &'a [u8])> {
+    let row = |(index, key)| places.of(key).map(move |place| (place, shard.vector_bytes(index)));
+    let mut rows: Vec<(usize, &[u8])> = shard.keys.iter().enumerate().flat_map(row).collect();
+    rows.sort_by_key(|&(place, _)| place);
+    rows.reverse();
+    rows.dedup_by_key(|(place, _)| *place);
+    rows.reverse();
+    rows
 }
 
 /// Writes rows at their places, those of neighbouring places in one piece.
-fn write(file: &Scratch, mut places: Vec<(usize, &[f32])>, width: usize) -> Result<()> {
-    places.sort_by_key(|&(index, _)| index);
-    // A shard may hold a key twice; the later row counts, as in `Store::fetch`.
-    let mut rows: Vec<(usize, &[f32])> = Vec::with_capacity(places.len());
-    for (index, vector) in places {
-        rows.pop_if(|(before, _)| *before == index);
-        rows.push((index, vector));
-    }
+fn write(file: &Scratch, rows: &[(usize, &[u8])], width: usize) -> Result<()> {
     for run in rows.chunk_by(|left, right| right.0 == left.0 + 1) {
-        let mut bytes = Vec::with_capacity(run.len() * width * size_of::<f32>());
-        for value in run.iter().flat_map(|(_, vector)| *vector) {
-            bytes.extend_from_slice(&value.to_le_bytes());
-        }
-        file.write_at(&bytes, offset(run[0].0, width))?;
+        let bytes: Vec<&[u8]> = run.iter().map(|(_, bytes)| *bytes).collect();
+        file.write_at(&bytes.concat(), offset(run[0].0, width))?;
     }
     Ok(())
-}
-
-fn not_stored(store: &Store, missing: usize, all: usize, damaged: usize) -> Error {
-    let found = format!("{missing} of {all} feature rows are not stored");
-    let found = match damaged {
-        0 => found,
-        1 => format!("{found}; 1 shard is damaged"),
-        _ => format!("{found}; {damaged} shards are damaged"),
-    };
-    let help = "embed their texts first: what is stored is kept, and damaged shards are computed again";
-    Error::Io(vec![Fault::new(store.folder().display(), found).help(help)])
 }
 
 #[cfg(test)]
@@ -166,42 +143,51 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_those_that_fetch_gives() -> Result<()> {
+    fn rows_are_those_of_the_keys() -> Result<()> {
         let cache = temporary_folder();
         let store = store(&cache, 100);
         // Half of the keys, out of order, one of them twice.
         let mut keys: Vec<Digest> = (0..100).filter(|index| index % 2 == 1).map(key).collect();
         keys.push(key(31));
         Random::new(1).shuffle(&mut keys);
-        let (fetched, _) = store.fetch(&keys)?;
+        let stored = |index: usize| (0..100).map(row).find(|row| row.key == keys[index]).expect("made above").vector;
         let file = FeatureFile::lay_out(&store, &keys)?;
         assert_eq!((file.rows(), file.width(), file.damaged_shards()), (51, WIDTH, 0));
         let asked = [3usize, 50, 4, 5, 3, 0, 49, 6, 20];
         let mut together = vec![0f32; asked.len() * WIDTH];
         file.copy_rows(&asked, &mut together)?;
         for (index, together) in asked.iter().zip(together.chunks_exact(WIDTH)) {
-            assert_eq!(together, fetched[&keys[*index]].vector, "row {index}");
+            assert_eq!(together, stored(*index), "row {index}");
         }
         let mut alone = vec![0f32; WIDTH];
-        for (index, key) in keys.iter().enumerate() {
+        for index in 0..keys.len() {
             file.copy_row(index, &mut alone)?;
-            assert_eq!(alone, fetched[key].vector, "row {index}");
+            assert_eq!(alone, stored(index), "row {index}");
         }
         assert!(file.copy_row(51, &mut alone).expect_err("no such row").to_string().contains("row 51"));
         Ok(())
     }
 
     #[test]
-    fn a_key_that_was_stored_twice_gives_the_row_that_fetch_gives() -> Result<()> {
+    fn of_a_key_that_was_stored_twice_the_later_row_counts() -> Result<()> {
         let cache = temporary_folder();
         let store = Store::new(cache.path(), Digest::of(b"backbone"), WIDTH);
         let other = |value: f32| Row { vector: vec![value; WIDTH], ..row(0) };
         store.append(&[other(1.0), row(1), other(2.0)])?;
         store.append(&[row(2), other(3.0)])?;
-        let (fetched, _) = store.fetch(&[key(0)])?;
+        // Shards stand in the order of their names.
+        let mut last = Vec::new();
+        store.visit(|shard| {
+            (0..shard.keys.len())
+                .filter(|&index| shard.keys[index] == key(0))
+                .for_each(|index| last = shard.row(index).vector);
+            Ok(())
+        })?;
+        assert!(last == [2.0; WIDTH] || last == [3.0; WIDTH], "{last:?}");
         let mut found = vec![0f32; WIDTH];
         FeatureFile::lay_out(&store, &[key(0)])?.copy_row(0, &mut found)?;
-        assert_eq!(found, fetched[&key(0)].vector);
+        assert_eq!(found, last);
+        assert_eq!(store.matrix(&Places::new([key(0)]))?.row(0), last);
         Ok(())
     }
 
@@ -221,8 +207,11 @@ mod tests {
         let error = FeatureFile::lay_out(&store, &all).err().expect("a shard is damaged").to_string();
         assert!(error.contains("7 of 28 feature rows are not stored; 1 shard is damaged"), "{error}");
         // What stands in whole shards can be laid out beside a damaged one.
-        let (whole, _) = store.fetch(&all)?;
-        let keys: Vec<Digest> = whole.into_keys().collect();
+        let mut keys = Vec::new();
+        store.visit(|shard| {
+            keys.extend(shard.keys);
+            Ok(())
+        })?;
         let file = FeatureFile::lay_out(&store, &keys)?;
         assert_eq!((file.rows(), file.damaged_shards()), (21, 1));
         Ok(())

@@ -4,13 +4,20 @@
 //! same shape, so a head cannot tell them apart.
 
 mod bag_of_words;
+mod embed;
 mod extract;
 mod feature_file;
+mod groups;
+mod places;
+mod shard;
 mod store;
 
 pub use bag_of_words::bag_of_words;
-pub use extract::{Counts, Extractor, PreparedText, count_cached, embed};
+pub use embed::{Counts, count_cached, embed, fill};
+pub use extract::{Extractor, PreparedText};
 pub use feature_file::FeatureFile;
+pub use places::Places;
+pub use shard::Shard;
 pub use store::{Row, Store};
 
 use crate::error::Result;
@@ -67,6 +74,11 @@ impl Features {
         Self { width, values: Vec::new() }
     }
 
+    /// A matrix of zeros, `(rows, width)`.
+    pub fn zeros(rows: usize, width: usize) -> Self {
+        Self { width, values: vec![0.0; rows * width] }
+    }
+
     /// Appends one row; a row of another length is cut or filled with zeros, which the store's check rules out.
     pub fn push(&mut self, row: &[f32]) {
         let end = self.values.len() + self.width;
@@ -90,6 +102,11 @@ impl Features {
     /// Rows.
     pub fn rows(&self) -> usize {
         self.values.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// One row, `(width)`, to be written.
+    pub(super) fn row_mut(&mut self, index: usize) -> &mut [f32] {
+        &mut self.values[index * self.width..(index + 1) * self.width]
     }
 
     /// One row, `(width)`.

@@ -157,10 +157,18 @@ impl Shared {
     fn work(&self) {
         while let Some(batch) = self.next_batch() {
             self.metrics.batch(batch.len(), batch.iter().map(PreparedText::tokens).sum());
-            for text in &batch {
-                self.read(text);
+            let wanted: Vec<&PreparedText> = batch.iter().filter(|text| self.is_wanted(text)).collect();
+            match self.read_together(&wanted) {
+                Some(rows) => wanted.iter().zip(rows).for_each(|(text, row)| self.answer(text, Ok(Arc::new(row)))),
+                None => wanted.iter().filter(|text| self.is_wanted(text)).for_each(|text| self.read(text)),
             }
         }
+    }
+
+    /// The rows of all texts from one pass, if that is cheaper and goes well.
+    fn read_together(&self, texts: &[&PreparedText]) -> Option<Vec<Row>> {
+        let rows = catch_unwind(AssertUnwindSafe(|| self.engine.embed_together(texts))).ok().flatten();
+        rows.filter(|rows| rows.len() == texts.len())
     }
 
     fn next_batch(&self) -> Option<Vec<PreparedText>> {
@@ -177,8 +185,8 @@ impl Shared {
         }
     }
 
-    /// Reads one text and answers everyone who waits for it.
-    fn read(&self, text: &PreparedText) {
+    /// Whether anyone still waits for a text; if not, it is forgotten.
+    fn is_wanted(&self, text: &PreparedText) -> bool {
         let unwanted = {
             let mut queue = self.queue();
             let unwanted = queue.drop_unwanted(&text.key);
@@ -187,13 +195,22 @@ impl Shared {
         };
         if unwanted {
             self.metrics.texts(TextSource::Cancelled, 1);
-            return;
         }
+        !unwanted
+    }
+
+    /// Reads one text and answers everyone who waits for it.
+    fn read(&self, text: &PreparedText) {
         let answer = match catch_unwind(AssertUnwindSafe(|| self.engine.embed(text))) {
             Ok(Ok(row)) => Ok(Arc::new(row)),
             Ok(Err(error)) => Err(Failure::of(&error)),
             Err(_) => Err(Failure::bug("reading this text failed in a way that is a mistake of this program")),
         };
+        self.answer(text, answer);
+    }
+
+    /// Answers everyone who waits for a text.
+    fn answer(&self, text: &PreparedText, answer: Answer) {
         if let Ok(row) = &answer {
             self.metrics.computed(row);
             if let Some(recent) = &self.recent {

@@ -27,6 +27,12 @@ pub trait Engine: Send + Sync + 'static {
     /// What the backbone reports.
     fn embed(&self, text: &PreparedText) -> Result<Row>;
 
+    /// Runs the frozen backbone on several texts at once where that is cheaper than on one after the other. `None` where
+    /// it is not, or where it failed: then each is read by itself.
+    fn embed_together(&self, _: &[&PreparedText]) -> Option<Vec<Row>> {
+        None
+    }
+
     /// Scores features.
     ///
     /// # Errors
@@ -51,6 +57,11 @@ impl Engine for Ensemble {
 
     fn embed(&self, text: &PreparedText) -> Result<Row> {
         text.embed(self.backbone())
+    }
+
+    fn embed_together(&self, texts: &[&PreparedText]) -> Option<Vec<Row>> {
+        let cheaper = texts.len() > 1 && self.backbone().shares_prompts();
+        cheaper.then(|| PreparedText::embed_together(texts, self.backbone()).ok()).flatten()
     }
 
     fn score(&self, row: &Row, domain: Option<&str>, combiner: &Combiner) -> Result<Score> {

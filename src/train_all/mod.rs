@@ -29,7 +29,7 @@ use crate::conversation::Item;
 use crate::data::{self, Dataset, ObjectivePairs, Split};
 use crate::ensemble::{distribution_to_arrays, golden_messages};
 use crate::error::{Error, Fault, Result};
-use crate::features::{Counts, Extractor, Features, count_cached, embed};
+use crate::features::{Counts, Extractor, Features, count_cached, embed, fill};
 use crate::files;
 use crate::head::TrainingDistribution;
 use crate::normalize::{Spread, quantile};
@@ -180,7 +180,8 @@ pub fn plan(config: &Config, threads: usize, progress: &dyn Progress) -> Result<
     Ok(Plan { dataset, backbone, cached })
 }
 
-/// Embeds every text of a run into the feature cache; trains nothing.
+/// Embeds every text of a run into the feature cache; trains nothing. Memory holds the data as read and some 70 bytes a
+/// text and readout, never the features.
 ///
 /// # Errors
 /// As [`train_all`] up to its embedding pass.
@@ -188,7 +189,7 @@ pub fn embed_all(config: &Config, threads: usize, progress: &dyn Progress) -> Re
     files::probe_writable(&config.output.cache)?;
     let dataset = read(config, progress)?;
     let backbone = open_backbone(config, progress)?;
-    let (_, counts) = featurize(config, &backbone, &dataset.items, threads, progress)?;
+    let counts = fill(&Extractor::new(&backbone, threads)?, &dataset.items, &config.output.cache, progress)?;
     Ok((backbone, counts))
 }
 

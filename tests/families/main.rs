@@ -4,6 +4,7 @@
 //! Models: the tiny random ones of `fixtures/encoders` and `fixtures/decoders`, with a tokenizer made here.
 
 mod export;
+mod groups;
 
 use std::path::{Path, PathBuf};
 

@@ -104,7 +104,7 @@ pub(super) fn attend<S: Simd, const M: usize>(
     let sharing = attention.queries / attention.keys;
     for group in 0..attention.keys {
         let lane = (attention.queries + group) * attention.lanes;
-        gather_keys::<M>(attention, (rows, span), lane, room);
+        gather_keys::<S, M>(simd, attention, (rows, span), lane, room);
         gather_values::<M>(attention, (rows, span), lane + attention.keys * attention.lanes, room);
         for head in group * sharing..(group + 1) * sharing {
             for start in (0..span.own.len()).step_by(M) {
@@ -118,23 +118,22 @@ pub(super) fn attend<S: Simd, const M: usize>(
 
 /// Lays the keys of one head out with sixteen tokens side by side.
 #[inline(always)]
-fn gather_keys<const M: usize>(
+fn gather_keys<S: Simd, const M: usize>(
+    simd: S,
     attention: &Attention,
     (rows, span): (&Rows, &Span),
     lane: usize,
     room: &mut AttentionRoom,
 ) {
     let head = attention.lanes * 16;
-    room.keys.clear();
     room.keys.resize(span.len().div_ceil(16) * head, Lane::ZERO);
-    for position in 0..span.len() {
-        let panel = &mut room.keys[position / 16 * head..][..head];
-        let place = place::<M>(rows.lanes(), span.row(position), lane);
-        for (part, lanes) in panel.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-            let Lane(key) = rows.tiles()[place + part * M];
-            for (number, lane) in key.iter().zip(lanes) {
-                lane.0[position % 16] = *number;
+    for (chunk, panel) in room.keys.chunks_exact_mut(head).enumerate() {
+        for (part, columns) in panel.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+            let mut keys = [Lane::ZERO; 16];
+            for (position, key) in (chunk * 16..span.len()).zip(&mut keys) {
+                *key = rows.tiles()[place::<M>(rows.lanes(), span.row(position), lane + part)];
             }
+            simd.transpose(&keys, columns);
         }
     }
 }
@@ -184,14 +183,14 @@ fn tile_of_queries<S: Simd, const M: usize>(
     let mut chunk = first;
     while chunk < last {
         if S::PAIRED && chunk + 1 < last {
-            let sums = tile::<S, Floats, M, 2>(simd, queries, [panel(chunk), panel(chunk + 1)]);
+            let sums = tile::<S, Floats, M, 2>(simd, queries, [panel(chunk), panel(chunk + 1)], &[]);
             for (row, sums) in sums.iter().enumerate() {
                 simd.store(sums[0], &mut scores[chunk][row]);
                 simd.store(sums[1], &mut scores[chunk + 1][row]);
             }
             chunk += 2;
         } else {
-            let sums = tile::<S, Floats, M, 1>(simd, queries, [panel(chunk)]);
+            let sums = tile::<S, Floats, M, 1>(simd, queries, [panel(chunk)], &[]);
             for (row, sums) in sums.iter().enumerate() {
                 simd.store(sums[0], &mut scores[chunk][row]);
             }
@@ -274,9 +273,9 @@ fn weighted_values<S: Simd, const M: usize>(
         let paired = S::PAIRED && part + 1 < attention.lanes;
         let second = if paired { part + 1 } else { part };
         let sums = if paired {
-            tile::<S, Floats, M, 2>(simd, weights, [panel(part), panel(second)])
+            tile::<S, Floats, M, 2>(simd, weights, [panel(part), panel(second)], &[])
         } else {
-            tile::<S, Floats, M, 1>(simd, weights, [panel(part)]).map(|[sums]| [sums; 2])
+            tile::<S, Floats, M, 1>(simd, weights, [panel(part)], &[]).map(|[sums]| [sums; 2])
         };
         for (row, (sums, share)) in sums.iter().zip(&room.shares).enumerate() {
             let place = place::<M>(lanes, span.own.start + own.start + row, lane);

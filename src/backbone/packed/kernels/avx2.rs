@@ -32,6 +32,11 @@ impl Simd for Avx2 {
     type Words = [__m256i; 2];
 
     #[inline(always)]
+    fn expect<T>(self, coming: &T) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(coming).cast()) }
+    }
+
+    #[inline(always)]
     fn load(self, from: &Lane) -> [__m256; 2] {
         unsafe { [_mm256_load_ps(from.0.as_ptr()), _mm256_load_ps(from.0[8..].as_ptr())] }
     }
@@ -91,14 +96,14 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn power_of_two(self, power: [__m256; 2]) -> [__m256; 2] {
+    fn scale(self, values: [__m256; 2], power: [__m256; 2]) -> [__m256; 2] {
         unsafe {
-            let mut halves = power;
-            for half in &mut halves {
-                let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(*half), _mm256_set1_epi32(127));
-                *half = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent));
+            let mut scaled = values;
+            for (values, power) in scaled.iter_mut().zip(power) {
+                let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(power), _mm256_set1_epi32(127));
+                *values = _mm256_mul_ps(*values, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)));
             }
-            halves
+            scaled
         }
     }
 

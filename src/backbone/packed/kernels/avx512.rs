@@ -32,6 +32,11 @@ impl<const DOT: bool> Simd for Avx512<DOT> {
     type Words = __m512i;
 
     #[inline(always)]
+    fn expect<T>(self, coming: &T) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(coming).cast()) }
+    }
+
+    #[inline(always)]
     fn load(self, from: &Lane) -> __m512 {
         unsafe { _mm512_load_ps(from.0.as_ptr()) }
     }
@@ -87,8 +92,54 @@ impl<const DOT: bool> Simd for Avx512<DOT> {
     }
 
     #[inline(always)]
-    fn power_of_two(self, power: __m512) -> __m512 {
-        unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), power) }
+    fn scale(self, values: __m512, power: __m512) -> __m512 {
+        unsafe { _mm512_scalef_ps(values, power) }
+    }
+
+    #[inline(always)]
+    fn quotient(self, left: __m512, right: __m512) -> __m512 {
+        unsafe {
+            // 14 bits from the processor, doubled by Newton's step, and the quotient mended by its own remainder.
+            let rough = _mm512_rcp14_ps(right);
+            let inverse = _mm512_fmadd_ps(rough, _mm512_fnmadd_ps(right, rough, _mm512_set1_ps(1.0)), rough);
+            let quotient = _mm512_mul_ps(left, inverse);
+            _mm512_fmadd_ps(_mm512_fnmadd_ps(quotient, right, left), inverse, quotient)
+        }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: &[Lane; 16], columns: &mut [Lane; 16]) {
+        unsafe {
+            let mut from = [_mm512_setzero_ps(); 16];
+            for (into, row) in from.iter_mut().zip(rows) {
+                *into = self.load(row);
+            }
+            // Twos, then fours of rows within each 128 bits …
+            let mut fours = [_mm512_setzero_ps(); 16];
+            for four in 0..4 {
+                let low = _mm512_unpacklo_ps(from[4 * four], from[4 * four + 1]);
+                let high = _mm512_unpackhi_ps(from[4 * four], from[4 * four + 1]);
+                let next_low = _mm512_unpacklo_ps(from[4 * four + 2], from[4 * four + 3]);
+                let next_high = _mm512_unpackhi_ps(from[4 * four + 2], from[4 * four + 3]);
+                fours[4 * four] = _mm512_shuffle_ps::<0b01_00_01_00>(low, next_low);
+                fours[4 * four + 1] = _mm512_shuffle_ps::<0b11_10_11_10>(low, next_low);
+                fours[4 * four + 2] = _mm512_shuffle_ps::<0b01_00_01_00>(high, next_high);
+                fours[4 * four + 3] = _mm512_shuffle_ps::<0b11_10_11_10>(high, next_high);
+            }
+            // … then the 128-bit quarters of four rows are put side by side.
+            for column in 0..4 {
+                let [first, second] = [fours[column], fours[4 + column]];
+                let [third, fourth] = [fours[8 + column], fours[12 + column]];
+                let even = _mm512_shuffle_f32x4::<0b10_00_10_00>(first, second);
+                let odd = _mm512_shuffle_f32x4::<0b11_01_11_01>(first, second);
+                let next_even = _mm512_shuffle_f32x4::<0b10_00_10_00>(third, fourth);
+                let next_odd = _mm512_shuffle_f32x4::<0b11_01_11_01>(third, fourth);
+                self.store(_mm512_shuffle_f32x4::<0b10_00_10_00>(even, next_even), &mut columns[column]);
+                self.store(_mm512_shuffle_f32x4::<0b10_00_10_00>(odd, next_odd), &mut columns[4 + column]);
+                self.store(_mm512_shuffle_f32x4::<0b11_01_11_01>(even, next_even), &mut columns[8 + column]);
+                self.store(_mm512_shuffle_f32x4::<0b11_01_11_01>(odd, next_odd), &mut columns[12 + column]);
+            }
+        }
     }
 
     #[inline(always)]

@@ -95,15 +95,15 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn power_of_two(self, power: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        let mut powers = power;
-        for power in &mut powers {
+    fn scale(self, values: [float32x4_t; 4], power: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        let mut scaled = values;
+        for (values, power) in scaled.iter_mut().zip(power) {
             unsafe {
-                let exponent = vaddq_s32(vcvtnq_s32_f32(*power), vdupq_n_s32(127));
-                *power = vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent));
+                let exponent = vaddq_s32(vcvtnq_s32_f32(power), vdupq_n_s32(127));
+                *values = vmulq_f32(*values, vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)));
             }
         }
-        powers
+        scaled
     }
 
     #[inline(always)]

@@ -82,8 +82,8 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn power_of_two(self, power: [f32; 16]) -> [f32; 16] {
-        each(|index| f32::from_bits(((power[index] as i32 + 127) as u32) << 23))
+    fn scale(self, values: [f32; 16], power: [f32; 16]) -> [f32; 16] {
+        each(|index| values[index] * f32::from_bits(((power[index] as i32 + 127) as u32) << 23))
     }
 
     #[inline(always)]

@@ -113,13 +113,19 @@ pub(super) fn tile<S: Simd, F: Format<S>, const M: usize, const C: usize>(
     simd: S,
     rows: &[[F::Chunk; M]],
     columns: [&[[F::Chunk; 16]]; C],
+    coming: &[F::Chunk],
 ) -> [[F::Sums; C]; M] {
+    let share = coming.len().div_ceil(rows.len().max(1)).max(1);
+    let mut coming = coming.chunks(share);
     let mut sums = [[F::zero(simd); C]; M];
     let columns = columns.map(|column| &column[..rows.len()]);
     for (depth, rows) in rows.iter().enumerate() {
         let mut panel = [&columns[0][depth]; C];
         for (column, panel) in columns.iter().zip(&mut panel) {
             *panel = &column[depth];
+        }
+        for chunk in coming.next().unwrap_or(&[]) {
+            simd.expect(chunk);
         }
         for unit in 0..16 {
             let mut loaded = [F::load(simd, &panel[0][unit]); C];
@@ -187,8 +193,12 @@ fn block<S: Simd, F: Format<S>, E: Finish<S, F>, const M: usize>(
         let first = &weights[column * depth..][..depth];
         if linear.gated() || (S::PAIRED && column + 1 < linear.columns()) {
             let second = &weights[(column + 1) * depth..][..depth];
+            let coming = weights.get((column + 2) * depth..).unwrap_or(&[]);
+            let coming = coming[..coming.len().min(2 * depth)].as_flattened();
+            let share = coming.len().div_ceil(rows.len() / depth).max(1);
+            let mut coming = coming.chunks(share);
             for (index, rows) in rows.chunks_exact(depth).enumerate() {
-                let sums = pair::<S, F, M>(simd, rows, [first, second]);
+                let sums = pair::<S, F, M>(simd, rows, [first, second], coming.next().unwrap_or(&[]));
                 let into = &mut output[index * linear.outputs() * M..][..linear.outputs() * M];
                 let into = into.as_chunks_mut::<M>().0;
                 for (row, sums) in sums.iter().enumerate() {
@@ -206,7 +216,7 @@ fn block<S: Simd, F: Format<S>, E: Finish<S, F>, const M: usize>(
             column += 2;
         } else {
             for (index, rows) in rows.chunks_exact(depth).enumerate() {
-                let sums = tile::<S, F, M, 1>(simd, rows, [first]);
+                let sums = tile::<S, F, M, 1>(simd, rows, [first], &[]);
                 let into = &mut output[index * linear.outputs() * M..][..linear.outputs() * M];
                 let into = into.as_chunks_mut::<M>().0;
                 for (row, sums) in sums.iter().enumerate() {
@@ -225,12 +235,13 @@ fn pair<S: Simd, F: Format<S>, const M: usize>(
     simd: S,
     rows: &[[F::Chunk; M]],
     columns: [&[[F::Chunk; 16]]; 2],
+    coming: &[F::Chunk],
 ) -> [[F::Sums; 2]; M] {
     if S::PAIRED {
-        return tile::<S, F, M, 2>(simd, rows, columns);
+        return tile::<S, F, M, 2>(simd, rows, columns, coming);
     }
-    let first = tile::<S, F, M, 1>(simd, rows, [columns[0]]);
-    let second = tile::<S, F, M, 1>(simd, rows, [columns[1]]);
+    let first = tile::<S, F, M, 1>(simd, rows, [columns[0]], coming);
+    let second = tile::<S, F, M, 1>(simd, rows, [columns[1]], &[]);
     let mut sums = [[F::zero(simd); 2]; M];
     for (sums, (first, second)) in sums.iter_mut().zip(first.into_iter().zip(second)) {
         *sums = [first[0], second[0]];

@@ -30,6 +30,10 @@ pub(super) trait Simd: Copy {
     /// Sixteen units of [`Units`], ready for a dot product.
     type Words: Copy;
 
+    /// Asks for the cache line of something that will be read soon.
+    #[inline(always)]
+    fn expect<T>(self, _: &T) {}
+
     fn load(self, from: &Lane) -> Self::Floats;
     fn store(self, values: Self::Floats, into: &mut Lane);
     fn splat(self, value: f32) -> Self::Floats;
@@ -43,8 +47,22 @@ pub(super) trait Simd: Copy {
     fn multiply_add(self, left: Self::Floats, right: Self::Floats, sum: Self::Floats) -> Self::Floats;
     /// To the nearest whole number, ties to even. Only for |value| < 2^22.
     fn round(self, value: Self::Floats) -> Self::Floats;
-    /// 2 to a whole power from -126 to 127.
-    fn power_of_two(self, power: Self::Floats) -> Self::Floats;
+    /// values × 2^power for whole powers from -126 to 127.
+    fn scale(self, values: Self::Floats, power: Self::Floats) -> Self::Floats;
+    /// left / right to within two units in the last place, for right of usual size.
+    #[inline(always)]
+    fn quotient(self, left: Self::Floats, right: Self::Floats) -> Self::Floats {
+        self.divide(left, right)
+    }
+    /// Exchanges rows and columns.
+    #[inline(always)]
+    fn transpose(self, rows: &[Lane; 16], columns: &mut [Lane; 16]) {
+        for (row, values) in rows.iter().enumerate() {
+            for (column, value) in columns.iter_mut().zip(values.0) {
+                column.0[row] = value;
+            }
+        }
+    }
 
     fn load_words(self, from: &Units) -> Self::Words;
     /// Adds to each sum the products of the four u8 numbers in `unit` with the four i8 of its word. Exact.
