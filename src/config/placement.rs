@@ -73,7 +73,7 @@ impl FromStr for Device {
             "metal" => Some(Self::Metal),
             other => other.strip_prefix("cuda:").and_then(card).map(Self::Cuda),
         };
-        device.ok_or_else(|| format!("a device is one of {DEVICES}"))
+        device.ok_or_else(|| format!("accepted: {DEVICES}"))
     }
 }
 

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::backbone;
-use crate::project::Project;
+use crate::project::{Project, TRAIN};
 
 const MANIFEST: &str = "registry/run/manifest.json";
 const VERIFY: [&str; 5] = ["registry", "verify", "--threads", "1", "registry/run"];
@@ -53,6 +53,26 @@ fn a_head_that_is_missing() {
     let project = Project::trained();
     project.remove(&head(&project));
     assert_snapshot!(project.refused(3, &VERIFY));
+}
+
+#[test]
+fn a_backbone_in_another_precision_than_it_was_trained_in() {
+    for dtype in ["bf16", "int8"] {
+        let project = Project::new();
+        let set = format!("backbone.dtype={dtype}");
+        let trained = project.run(&[TRAIN.as_slice(), &["--set", &set]].concat(), "");
+        assert_eq!((trained.code, trained.errors.as_str()), (0, ""));
+        let whole = manifest(&project, |manifest| assert_eq!(manifest["backbone"]["dtype"], dtype));
+        assert_eq!(project.run(&VERIFY, "").code, 0, "opened in {dtype}, its golden examples score as they did");
+        // Without the key it would be opened in f32, whose features are others.
+        let mut edited = whole.clone();
+        edited["backbone"].as_object_mut().expect("an object").remove("dtype");
+        project.write(MANIFEST, edited.to_string());
+        let message = project.refused(3, &VERIFY);
+        assert!(message.contains("or other settings of it, than the heads were trained on"), "{message}");
+        project.write(MANIFEST, whole.to_string());
+        assert_eq!(project.run(&VERIFY, "").code, 0);
+    }
 }
 
 #[test]
