@@ -52,9 +52,17 @@ fn normal(random: &mut Random, count: usize, magnitude: f64) -> Vec<f32> {
     (0..count).map(|_| (random.normal() * magnitude) as f32).collect()
 }
 
-/// A matrix of normal weights with an output that is zero, and normal biases.
+/// Moves numbers to the middle between two that bf16 has.
+fn between_bf16(numbers: &mut [f32]) {
+    for number in numbers {
+        *number = f32::from_bits(number.to_bits() & 0xffff_0000 | 0x8000);
+    }
+}
+
+/// A matrix of normal weights, an output of weights that bf16 has not, another that is zero, and normal biases.
 fn random_matrix(random: &mut Random, (inputs, outputs): (usize, usize), magnitude: f64) -> Matrix {
     let mut weights = normal(random, inputs * outputs, magnitude);
+    between_bf16(&mut weights[..inputs]);
     weights[outputs / 2 * inputs..][..inputs].fill(0.0);
     Matrix { inputs, weights, bias: normal(random, outputs, magnitude) }
 }

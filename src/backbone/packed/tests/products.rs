@@ -1,7 +1,7 @@
 //! Linear maps in every number format, with and without gates, against sums in f64.
 
 use super::activations::{STEEPEST, activation_error, true_activation};
-use super::{Answer, ROUNDING, UNDERFLOW, applied, formats, near, normal, random_matrix};
+use super::{Answer, ROUNDING, UNDERFLOW, applied, between_bf16, formats, near, normal, random_matrix};
 use crate::backbone::packed::kernels::{Activation, Operands, available};
 use crate::backbone::packed::linear::{Format, Linear, Matrix};
 use crate::random::Random;
@@ -112,9 +112,14 @@ fn gated(gate: Answer, value: Answer) -> Answer {
     Answer { value: product, bound: crossed + ROUNDING * (product.abs() + crossed) + UNDERFLOW }
 }
 
-/// Rows of all kinds: normal numbers, zeros, one number throughout, one that stands out.
+/// Rows of all kinds: normal numbers, ties between two of bf16, zeros, one number throughout, one that stands out.
 fn random_rows(random: &mut Random, (rows, inputs): (usize, usize), magnitude: f64) -> Vec<Vec<f32>> {
     let row = |index: usize| match index % 6 {
+        2 => {
+            let mut row = normal(random, inputs, magnitude);
+            between_bf16(&mut row);
+            row
+        }
         3 => vec![0.0; inputs],
         4 => vec![(random.normal() * magnitude) as f32; inputs],
         5 => {
