@@ -18,10 +18,10 @@ from typing import Any
 
 DTYPES = ("f32", "bf16", "int8")
 LENGTHS = (16, 32, 64, 128, 256, 512)
-TEXTS = (250, 500, 1000, 2000)
-OBJECTIVES = (1, 2, 4, 8)
+TEXTS = (125, 250, 500, 1000)
+OBJECTIVES = (1, 2, 4)
 TOKENS = 16384
-PAIRS = 2000
+PAIRS = 1000
 
 
 def embed(options: argparse.Namespace, dtype: str, ids: Path) -> float:
