@@ -18,7 +18,7 @@ from typing import Any
 
 DTYPES = ("f32", "bf16", "int8")
 LENGTHS = (16, 32, 64, 128, 256, 512)
-TEXTS = (125, 250, 500, 1000)
+TEXTS = (128, 256, 512)
 OBJECTIVES = (1, 2, 4)
 TOKENS = 16384
 PAIRS = 1000
