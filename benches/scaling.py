@@ -118,6 +118,8 @@ def plot(path: Path, lengths: list[dict[str, Any]], texts: list[dict[str, Any]],
         axes[0].plot([row["tokens"] for row in lengths], [row[dtype] for row in lengths], "o-", label=dtype)
         axes[1].plot([row["texts"] for row in texts], [row[dtype] for row in texts], "o-", label=dtype)
     axes[0].set(xscale="log", xlabel="tokens per text", ylabel="thousand tokens a second", ylim=(0, None))
+    axes[0].set_xticks(LENGTHS, LENGTHS)
+    axes[0].minorticks_off()
     axes[1].set(xlabel="texts (real, at most 256 tokens)", ylabel="seconds", ylim=(0, None))
     axes[2].plot([row["objectives"] for row in objectives], [row["later"] for row in objectives], "o-")
     axes[2].set(xlabel=f"objectives over the same {PAIRS} pairs", ylabel="seconds of a later train-all", ylim=(0, None))
