@@ -67,8 +67,9 @@ impl Attention {
         let first = self.window.map_or(0, |window| (start + 1).saturating_sub(window));
         let seen = start + count - first;
         let query = query.narrow(0, start, count)?.permute((1, 2, 0, 3))?.reshape((keys, sharing * count, size))?;
-        let key = key.narrow(0, first, seen)?.permute((1, 2, 0))?;
-        let value = value.narrow(0, first, seen)?.transpose(0, 1)?;
+        // Laid out anew: candle's products on cards take whole matrices only, turned or not.
+        let by_head = |states: &Tensor| states.narrow(0, first, seen)?.transpose(0, 1)?.contiguous();
+        let (key, value) = (by_head(key)?.t()?, by_head(value)?);
         let scores = query.matmul(&key)?.reshape((keys * sharing, count, seen))?;
         let mask = mask(start, count, first, self.window)?.to_dtype(scores.dtype())?.to_device(scores.device())?;
         let weights = softmax_last_dim(&scores.broadcast_add(&mask)?)?;
