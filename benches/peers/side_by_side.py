@@ -348,7 +348,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ours", type=Path, help="the command embed_ids; without it, only peers run")
     parser.add_argument("--ours-dtypes", type=names(DTYPES), default=list(DTYPES), help="default: f32,bf16,int8")
     parser.add_argument("--budget", type=int, help="passed on to ours: tokens of a pass")
-    parser.add_argument("--kernel", choices=["portable", "avx2", "avx512", "native"], help="passed on to ours")
+    parser.add_argument("--kernel", choices=["portable", "avx2", "avx512", "avx512-dot", "neon"], help="passed on to ours")
     parser.add_argument("--contenders", type=names(list(CONTENDERS)), help="default: all that run the model")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--warmup", type=int, default=1, help="rounds before, which do not count")

@@ -230,7 +230,7 @@ impl PackedDecoder {
     fn show(&self, index: usize, room: &mut Room) -> usize {
         room.added.copy(&room.states);
         if let Some(norm) = self.norm.as_ref().filter(|_| index >= self.count) {
-            self.kernel.normalise(norm, room.added.tiles_mut());
+            self.kernel.normalise(norm, room.added.tiles_mut(), &[]);
         }
         let Some((map, vocabulary, _)) = self.unembedding.as_ref().filter(|_| index > self.count) else {
             return self.width;
@@ -255,12 +255,13 @@ impl PackedDecoder {
         room.projected.like(&room.states, attention.row_lanes());
         room.context.like(&room.states, attention.queries * attention.lanes);
         room.added.copy(&room.states);
-        kernel.normalise(&layer.before_attention, room.added.tiles_mut());
+        kernel.normalise(&layer.before_attention, room.added.tiles_mut(), &[]);
         kernel.linear(&layer.projection, room.added.tiles(), &mut room.operands, room.projected.tiles_mut());
+        let mut head = vec![0.0; attention.lanes * 16];
         for span in &batch.spans {
             for row in span.own.clone() {
                 let position = span.shared.len() + row - span.own.start;
-                self.turn(layer, (row, position), angles, &mut room.projected);
+                self.turn(layer, (row, position), angles, (&mut room.projected, &mut head));
             }
         }
         for span in &batch.spans {
@@ -269,7 +270,7 @@ impl PackedDecoder {
         kernel.linear(&layer.output, room.context.tiles(), &mut room.operands, room.added.tiles_mut());
         self.add(layer.after_attention.as_ref(), room);
         room.context.copy(&room.states);
-        kernel.normalise(&layer.before_perceptron, room.context.tiles_mut());
+        kernel.normalise(&layer.before_perceptron, room.context.tiles_mut(), &[]);
         layer.perceptron.run(kernel, &room.context, (&mut room.inner, &mut room.operands), &mut room.added);
         self.add(layer.after_perceptron.as_ref(), room);
     }
@@ -277,18 +278,23 @@ impl PackedDecoder {
     /// Adds `room.added` to the states, normed first where the family does so.
     fn add(&self, norm: Option<&Norm>, room: &mut Room) {
         if let Some(norm) = norm {
-            self.kernel.normalise(norm, room.added.tiles_mut());
+            self.kernel.normalise(norm, room.added.tiles_mut(), &[]);
         }
         self.kernel.add(room.states.tiles_mut(), room.added.tiles());
     }
 
     /// Norms, where the family does so, and turns each head of a token's queries and keys.
-    fn turn(&self, layer: &Layer, (row, position): (usize, usize), angles: &Angles, rows: &mut Rows) {
+    fn turn(
+        &self,
+        layer: &Layer,
+        (row, position): (usize, usize),
+        angles: &Angles,
+        (rows, head): (&mut Rows, &mut [f32]),
+    ) {
         let (size, lanes) = (self.heads.size, layer.attention.lanes);
         let pairs = size / 2;
         let cosines = &angles.cosines[position * pairs..][..pairs];
         let sines = &angles.sines[position * pairs..][..pairs];
-        let mut head = vec![0.0; lanes * 16];
         for index in 0..self.heads.queries + self.heads.keys {
             for (part, numbers) in head.as_chunks_mut::<16>().0.iter_mut().enumerate() {
                 *numbers = rows.lane(row, index * lanes + part).0;

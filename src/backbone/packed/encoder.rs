@@ -151,7 +151,7 @@ impl Encoder {
                 *states.lane_mut(row, lane) = sum;
             }
         }
-        self.kernel.normalise(&self.norm, states.tiles_mut());
+        self.kernel.normalise(&self.norm, states.tiles_mut(), &[]);
         Ok(())
     }
 
@@ -166,10 +166,8 @@ impl Encoder {
             kernel.attend(&self.attention, (&room.projected, span), &mut room.attention, &mut room.context);
         }
         kernel.linear(&layer.output, room.context.tiles(), &mut room.operands, room.added.tiles_mut());
-        kernel.add(room.states.tiles_mut(), room.added.tiles());
-        kernel.normalise(&layer.after_attention, room.states.tiles_mut());
+        kernel.normalise(&layer.after_attention, room.states.tiles_mut(), room.added.tiles());
         layer.perceptron.run(kernel, &room.states, (&mut room.inner, &mut room.operands), &mut room.added);
-        kernel.add(room.states.tiles_mut(), room.added.tiles());
-        kernel.normalise(&layer.after_perceptron, room.states.tiles_mut());
+        kernel.normalise(&layer.after_perceptron, room.states.tiles_mut(), room.added.tiles());
     }
 }

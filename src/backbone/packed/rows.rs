@@ -9,7 +9,8 @@ pub(in crate::backbone) fn place<const M: usize>(lanes: usize, row: usize, lane:
 }
 
 /// Rows of numbers in tiles of `height` rows: `(tiles, lanes, height)`, so that sixteen numbers of one row stand beside
-/// the same sixteen of the next. The last tile may hold rows that nobody asked for; they are finite and never read out.
+/// the same sixteen of the next. The last tile may hold rows that nobody asked for; their numbers mean nothing and are never
+/// read out.
 #[derive(Default)]
 pub(in crate::backbone) struct Rows {
     height: usize,

@@ -67,6 +67,12 @@ impl Attention {
         (self.queries + 2 * self.keys) * self.lanes
     }
 
+    /// The chunks of sixteen positions that the tokens at `own` among the text's own see.
+    fn chunks(&self, span: &Span, own: &Range<usize>) -> Range<usize> {
+        let seen = |token: usize| self.seen(span.shared.len() + token, span.len());
+        seen(own.start).start / 16..seen(own.end - 1).end.div_ceil(16)
+    }
+
     /// The positions that the token at `position` of `count` sees.
     fn seen(&self, position: usize, count: usize) -> Range<usize> {
         let end = if self.causal { position + 1 } else { count };
@@ -177,8 +183,7 @@ fn tile_of_queries<S: Simd, const M: usize>(
     let chunks = span.len().div_ceil(16);
     room.scores.resize(chunks * M, Lane::ZERO);
     let (scores, panels) = (room.scores.as_chunks_mut::<M>().0, room.keys.as_chunks::<16>().0);
-    let first = attention.seen(span.shared.len() + own.start, span.len()).start / 16;
-    let last = attention.seen(span.shared.len() + own.end - 1, span.len()).end.div_ceil(16);
+    let Range { start: first, end: last } = attention.chunks(span, &own);
     let panel = |chunk: usize| &panels[chunk * attention.lanes..(chunk + 1) * attention.lanes];
     let mut chunk = first;
     while chunk < last {
@@ -233,11 +238,12 @@ fn softmax<S: Simd, const M: usize>(
     for scores in scores.iter() {
         most = simd.maximum(most, simd.load(&scores[row]));
     }
-    let most = simd.splat(simd.largest(most) * -scale);
-    let scale = simd.splat(scale);
+    let (most, scale) = (simd.splat(simd.largest(most)), simd.splat(scale));
     let mut total = simd.splat(0.0);
     for (chunk, scores) in scores.iter_mut().enumerate() {
-        let mut weights = exponential(simd, simd.multiply_add(simd.load(&scores[row]), scale, most));
+        // The largest is taken off before scaling, so that it becomes zero exactly, however large it is.
+        let below = simd.subtract(simd.load(&scores[row]), most);
+        let mut weights = exponential(simd, simd.multiply(below, scale));
         if kept < 16 && chunk + first + 1 == last {
             weights = simd.multiply(weights, simd.load(&KEPT[kept][0]));
         }
@@ -261,8 +267,7 @@ fn weighted_values<S: Simd, const M: usize>(
     context: &mut Rows,
 ) {
     let chunks = span.len().div_ceil(16);
-    let first = attention.seen(span.shared.len() + own.start, span.len()).start / 16;
-    let last = attention.seen(span.shared.len() + own.end - 1, span.len()).end.div_ceil(16);
+    let Range { start: first, end: last } = attention.chunks(span, &own);
     let weights = &room.scores.as_chunks::<M>().0[first..last];
     let values = room.values.as_chunks::<16>().0;
     let panel = |part: usize| &values[part * chunks + first..part * chunks + last];

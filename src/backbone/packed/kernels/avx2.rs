@@ -5,10 +5,17 @@ use std::arch::x86_64::*;
 
 use super::simd::{Lane, Simd, Units};
 
+/// Intrinsics, which are the reason for unsafe code: the compiler may use these instructions only where it is told that the
+/// processor has them, and plain Rust takes 3 to 4 times as long (docs/performance.md).
+macro_rules! intrinsics {
+    ($($code:tt)*) => {{
+        // SAFETY: every caller has a value of `Avx2`, which `Avx2::new` alone makes, after asking the processor. Loads and
+        // stores go through references to 64 aligned bytes, and what is transmuted has the same size and no invalid bits.
+        unsafe { $($code)* }
+    }};
+}
+
 /// The proof that the processor has AVX2 and FMA.
-///
-/// SAFETY of every block in this file: the only way to a value is [`Avx2::new`], which asks the processor; loads and
-/// stores go through references to 64 bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Avx2(());
 
@@ -20,7 +27,7 @@ impl Avx2 {
 
 macro_rules! both {
     ($function:ident, $($argument:ident),+) => {
-        unsafe { [$function($($argument[0]),+), $function($($argument[1]),+)] }
+        intrinsics! { [$function($($argument[0]),+), $function($($argument[1]),+)] }
     };
 }
 
@@ -33,17 +40,17 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn expect<T>(self, coming: &T) {
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(coming).cast()) }
+        intrinsics! { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(coming).cast()) }
     }
 
     #[inline(always)]
     fn load(self, from: &Lane) -> [__m256; 2] {
-        unsafe { [_mm256_load_ps(from.0.as_ptr()), _mm256_load_ps(from.0[8..].as_ptr())] }
+        intrinsics! { [_mm256_load_ps(from.0.as_ptr()), _mm256_load_ps(from.0[8..].as_ptr())] }
     }
 
     #[inline(always)]
     fn store(self, values: [__m256; 2], into: &mut Lane) {
-        unsafe {
+        intrinsics! {
             _mm256_store_ps(into.0.as_mut_ptr(), values[0]);
             _mm256_store_ps(into.0[8..].as_mut_ptr(), values[1]);
         }
@@ -51,7 +58,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn splat(self, value: f32) -> [__m256; 2] {
-        unsafe { [_mm256_set1_ps(value); 2] }
+        intrinsics! { [_mm256_set1_ps(value); 2] }
     }
 
     #[inline(always)]
@@ -92,12 +99,12 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn round(self, value: [__m256; 2]) -> [__m256; 2] {
         const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-        unsafe { [_mm256_round_ps::<NEAREST>(value[0]), _mm256_round_ps::<NEAREST>(value[1])] }
+        intrinsics! { [_mm256_round_ps::<NEAREST>(value[0]), _mm256_round_ps::<NEAREST>(value[1])] }
     }
 
     #[inline(always)]
     fn scale(self, values: [__m256; 2], power: [__m256; 2]) -> [__m256; 2] {
-        unsafe {
+        intrinsics! {
             let mut scaled = values;
             for (values, power) in scaled.iter_mut().zip(power) {
                 let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(power), _mm256_set1_epi32(127));
@@ -109,12 +116,12 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn load_words(self, from: &Units) -> [__m256i; 2] {
-        unsafe { [_mm256_load_si256(from.0.as_ptr().cast()), _mm256_load_si256(from.0[8..].as_ptr().cast())] }
+        intrinsics! { [_mm256_load_si256(from.0.as_ptr().cast()), _mm256_load_si256(from.0[8..].as_ptr().cast())] }
     }
 
     #[inline(always)]
     fn dot_int8(self, sum: [__m256i; 2], unit: u32, words: [__m256i; 2]) -> [__m256i; 2] {
-        unsafe {
+        intrinsics! {
             // The 8-bit products of AVX2 saturate, so both sides are widened to 16 bits.
             let left_even = _mm256_set1_epi32((unit & 0x00ff_00ff).cast_signed());
             let left_odd = _mm256_set1_epi32(((unit >> 8) & 0x00ff_00ff).cast_signed());
@@ -131,7 +138,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn zero_integers(self) -> [__m256i; 2] {
-        unsafe { [_mm256_setzero_si256(); 2] }
+        intrinsics! { [_mm256_setzero_si256(); 2] }
     }
 
     #[inline(always)]
@@ -141,12 +148,12 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn swap_pairs(self, values: [__m256; 2]) -> [__m256; 2] {
-        unsafe { [_mm256_permute_ps::<0b10_11_00_01>(values[0]), _mm256_permute_ps::<0b10_11_00_01>(values[1])] }
+        intrinsics! { [_mm256_permute_ps::<0b10_11_00_01>(values[0]), _mm256_permute_ps::<0b10_11_00_01>(values[1])] }
     }
 
     #[inline(always)]
     fn round_bf16(self, values: [__m256; 2]) -> [__m256; 2] {
-        unsafe {
+        intrinsics! {
             let mut rounded = values;
             for half in &mut rounded {
                 let bits = _mm256_castps_si256(*half);
@@ -161,7 +168,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn to_bytes(self, values: [__m256; 2]) -> [u32; 4] {
-        unsafe {
+        intrinsics! {
             let words = _mm256_packus_epi32(_mm256_cvtps_epi32(values[0]), _mm256_cvtps_epi32(values[1]));
             let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
             let bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
@@ -171,7 +178,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn sum(self, values: [__m256; 2]) -> f32 {
-        unsafe {
+        intrinsics! {
             let halves = _mm256_add_ps(values[0], values[1]);
             let quarters = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
             let pairs = _mm_add_ps(quarters, _mm_movehl_ps(quarters, quarters));

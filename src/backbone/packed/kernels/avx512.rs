@@ -5,10 +5,18 @@ use std::arch::x86_64::*;
 
 use super::simd::{Bf16Dot, Lane, Simd, Units};
 
+/// Intrinsics, which are the reason for unsafe code: the compiler may use these instructions only where it is told that the
+/// processor has them, and plain Rust takes 5 to 20 times as long (docs/performance.md).
+macro_rules! intrinsics {
+    ($($code:tt)*) => {{
+        // SAFETY: every caller has a value of `Avx512`, which `Avx512::new` alone makes, after asking the processor. Loads
+        // and stores go through references to 64 aligned bytes, and what is transmuted has the same size and no invalid
+        // bits.
+        unsafe { $($code)* }
+    }};
+}
+
 /// The proof that the processor has AVX-512 F, BW, DQ and VL with FMA, and with `DOT` also BF16 and VNNI.
-///
-/// SAFETY of every block in this file: the only way to a value is [`Avx512::new`], which asks the processor; loads
-/// and stores go through references to 64 bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512<const DOT: bool>(());
 
@@ -33,72 +41,72 @@ impl<const DOT: bool> Simd for Avx512<DOT> {
 
     #[inline(always)]
     fn expect<T>(self, coming: &T) {
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(coming).cast()) }
+        intrinsics! { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(coming).cast()) }
     }
 
     #[inline(always)]
     fn load(self, from: &Lane) -> __m512 {
-        unsafe { _mm512_load_ps(from.0.as_ptr()) }
+        intrinsics! { _mm512_load_ps(from.0.as_ptr()) }
     }
 
     #[inline(always)]
     fn store(self, values: __m512, into: &mut Lane) {
-        unsafe { _mm512_store_ps(into.0.as_mut_ptr(), values) }
+        intrinsics! { _mm512_store_ps(into.0.as_mut_ptr(), values) }
     }
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
-        unsafe { _mm512_set1_ps(value) }
+        intrinsics! { _mm512_set1_ps(value) }
     }
 
     #[inline(always)]
     fn add(self, left: __m512, right: __m512) -> __m512 {
-        unsafe { _mm512_add_ps(left, right) }
+        intrinsics! { _mm512_add_ps(left, right) }
     }
 
     #[inline(always)]
     fn subtract(self, left: __m512, right: __m512) -> __m512 {
-        unsafe { _mm512_sub_ps(left, right) }
+        intrinsics! { _mm512_sub_ps(left, right) }
     }
 
     #[inline(always)]
     fn multiply(self, left: __m512, right: __m512) -> __m512 {
-        unsafe { _mm512_mul_ps(left, right) }
+        intrinsics! { _mm512_mul_ps(left, right) }
     }
 
     #[inline(always)]
     fn divide(self, left: __m512, right: __m512) -> __m512 {
-        unsafe { _mm512_div_ps(left, right) }
+        intrinsics! { _mm512_div_ps(left, right) }
     }
 
     #[inline(always)]
     fn maximum(self, left: __m512, right: __m512) -> __m512 {
-        unsafe { _mm512_max_ps(left, right) }
+        intrinsics! { _mm512_max_ps(left, right) }
     }
 
     #[inline(always)]
     fn minimum(self, left: __m512, right: __m512) -> __m512 {
-        unsafe { _mm512_min_ps(left, right) }
+        intrinsics! { _mm512_min_ps(left, right) }
     }
 
     #[inline(always)]
     fn multiply_add(self, left: __m512, right: __m512, sum: __m512) -> __m512 {
-        unsafe { _mm512_fmadd_ps(left, right, sum) }
+        intrinsics! { _mm512_fmadd_ps(left, right, sum) }
     }
 
     #[inline(always)]
     fn round(self, value: __m512) -> __m512 {
-        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(value) }
+        intrinsics! { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(value) }
     }
 
     #[inline(always)]
     fn scale(self, values: __m512, power: __m512) -> __m512 {
-        unsafe { _mm512_scalef_ps(values, power) }
+        intrinsics! { _mm512_scalef_ps(values, power) }
     }
 
     #[inline(always)]
     fn quotient(self, left: __m512, right: __m512) -> __m512 {
-        unsafe {
+        intrinsics! {
             // 14 bits from the processor, doubled by Newton's step, and the quotient mended by its own remainder.
             let rough = _mm512_rcp14_ps(right);
             let inverse = _mm512_fmadd_ps(rough, _mm512_fnmadd_ps(right, rough, _mm512_set1_ps(1.0)), rough);
@@ -109,7 +117,7 @@ impl<const DOT: bool> Simd for Avx512<DOT> {
 
     #[inline(always)]
     fn transpose(self, rows: &[Lane; 16], columns: &mut [Lane; 16]) {
-        unsafe {
+        intrinsics! {
             let mut from = [_mm512_setzero_ps(); 16];
             for (into, row) in from.iter_mut().zip(rows) {
                 *into = self.load(row);
@@ -144,12 +152,12 @@ impl<const DOT: bool> Simd for Avx512<DOT> {
 
     #[inline(always)]
     fn load_words(self, from: &Units) -> __m512i {
-        unsafe { _mm512_load_si512(from.0.as_ptr().cast()) }
+        intrinsics! { _mm512_load_si512(from.0.as_ptr().cast()) }
     }
 
     #[inline(always)]
     fn dot_int8(self, sum: __m512i, unit: u32, words: __m512i) -> __m512i {
-        unsafe {
+        intrinsics! {
             let unit = _mm512_set1_epi32(unit.cast_signed());
             if DOT {
                 return _mm512_dpbusd_epi32(sum, unit, words);
@@ -166,22 +174,22 @@ impl<const DOT: bool> Simd for Avx512<DOT> {
 
     #[inline(always)]
     fn zero_integers(self) -> __m512i {
-        unsafe { _mm512_setzero_si512() }
+        intrinsics! { _mm512_setzero_si512() }
     }
 
     #[inline(always)]
     fn to_floats(self, values: __m512i) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(values) }
+        intrinsics! { _mm512_cvtepi32_ps(values) }
     }
 
     #[inline(always)]
     fn swap_pairs(self, values: __m512) -> __m512 {
-        unsafe { _mm512_permute_ps::<0b10_11_00_01>(values) }
+        intrinsics! { _mm512_permute_ps::<0b10_11_00_01>(values) }
     }
 
     #[inline(always)]
     fn round_bf16(self, values: __m512) -> __m512 {
-        unsafe {
+        intrinsics! {
             let bits = _mm512_castps_si512(values);
             let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
             let bits = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
@@ -191,12 +199,12 @@ impl<const DOT: bool> Simd for Avx512<DOT> {
 
     #[inline(always)]
     fn to_bytes(self, values: __m512) -> [u32; 4] {
-        unsafe { std::mem::transmute(_mm512_cvtepi32_epi8(_mm512_cvtps_epi32(values))) }
+        intrinsics! { std::mem::transmute(_mm512_cvtepi32_epi8(_mm512_cvtps_epi32(values))) }
     }
 
     #[inline(always)]
     fn sum(self, values: __m512) -> f32 {
-        unsafe {
+        intrinsics! {
             let halves = _mm256_add_ps(_mm512_castps512_ps256(values), _mm512_extractf32x8_ps::<1>(values));
             let quarters = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
             let pairs = _mm_add_ps(quarters, _mm_movehl_ps(quarters, quarters));
@@ -206,19 +214,19 @@ impl<const DOT: bool> Simd for Avx512<DOT> {
 
     #[inline(always)]
     fn largest(self, values: __m512) -> f32 {
-        unsafe { _mm512_reduce_max_ps(values) }
+        intrinsics! { _mm512_reduce_max_ps(values) }
     }
 }
 
 impl Bf16Dot for Avx512<true> {
     #[inline(always)]
     fn to_bf16(self, low: __m512, high: __m512) -> Units {
-        unsafe { std::mem::transmute::<__m512bh, Units>(_mm512_cvtne2ps_pbh(high, low)) }
+        intrinsics! { std::mem::transmute::<__m512bh, Units>(_mm512_cvtne2ps_pbh(high, low)) }
     }
 
     #[inline(always)]
     fn dot_bf16(self, sum: __m512, unit: u32, words: __m512i) -> __m512 {
-        unsafe {
+        intrinsics! {
             let unit = std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(unit.cast_signed()));
             _mm512_dpbf16_ps(sum, unit, std::mem::transmute::<__m512i, __m512bh>(words))
         }

@@ -5,9 +5,9 @@ use super::attention::{self, Attention, AttentionRoom, Span};
 use super::norm::{self, Norm};
 use super::portable::Portable;
 use super::product::{self, Operands};
-use super::simd::{Lane, Simd};
+use super::simd::Lane;
 use super::{Kernel, elementwise};
-use crate::backbone::packed::linear::{Format, Linear, Weights};
+use crate::backbone::packed::linear::{Format, Linear};
 use crate::backbone::packed::rows::Rows;
 use crate::config::Dtype;
 
@@ -28,8 +28,8 @@ impl Kernel for Portable {
         product::linear::<Self, 2>(*self, linear, input, operands, output);
     }
 
-    fn normalise(&self, norm: &Norm, states: &mut [Lane]) {
-        norm::normalise::<Self, 2>(*self, norm, states);
+    fn normalise(&self, norm: &Norm, states: &mut [Lane], added: &[Lane]) {
+        norm::normalise::<Self, 2>(*self, norm, states, added);
     }
 
     fn add(&self, left: &mut [Lane], right: &[Lane]) {
@@ -52,7 +52,7 @@ fn widened(dtype: Dtype) -> Format {
 
 /// A [`Kernel`] whose functions are compiled for the instruction set that `$proof` is the proof of.
 macro_rules! kernel {
-    ($proof:ty, $name:literal, $height:literal, $features:literal, $bf16:expr, $format:expr) => {
+    ($proof:ty, $name:literal, $height:literal, $features:literal, $linear:expr, $format:expr) => {
         impl Kernel for $proof {
             fn name(&self) -> &'static str {
                 $name
@@ -69,23 +69,19 @@ macro_rules! kernel {
             fn linear(&self, linear: &Linear, input: &[Lane], operands: &mut Operands, output: &mut [Lane]) {
                 #[target_feature(enable = $features)]
                 fn run(simd: $proof, linear: &Linear, input: &[Lane], operands: &mut Operands, output: &mut [Lane]) {
-                    if let Weights::Pairs(weights) = linear.weights() {
-                        $bf16(simd, (linear, weights), input, operands, output);
-                    } else {
-                        product::linear::<$proof, $height>(simd, linear, input, operands, output);
-                    }
+                    $linear(simd, linear, input, operands, output);
                 }
                 // SAFETY: `self` is the proof that the processor has these features.
                 unsafe { run(*self, linear, input, operands, output) }
             }
 
-            fn normalise(&self, norm: &Norm, states: &mut [Lane]) {
+            fn normalise(&self, norm: &Norm, states: &mut [Lane], added: &[Lane]) {
                 #[target_feature(enable = $features)]
-                fn run(simd: $proof, norm: &Norm, states: &mut [Lane]) {
-                    norm::normalise::<$proof, $height>(simd, norm, states);
+                fn run(simd: $proof, norm: &Norm, states: &mut [Lane], added: &[Lane]) {
+                    norm::normalise::<$proof, $height>(simd, norm, states, added);
                 }
-                // SAFETY: as above.
-                unsafe { run(*self, norm, states) }
+                // SAFETY: `self` is the proof that the processor has these features.
+                unsafe { run(*self, norm, states, added) }
             }
 
             fn add(&self, left: &mut [Lane], right: &[Lane]) {
@@ -93,7 +89,7 @@ macro_rules! kernel {
                 fn run(simd: $proof, left: &mut [Lane], right: &[Lane]) {
                     elementwise::add_into(simd, left, right);
                 }
-                // SAFETY: as above.
+                // SAFETY: `self` is the proof that the processor has these features.
                 unsafe { run(*self, left, right) }
             }
 
@@ -114,7 +110,7 @@ macro_rules! kernel {
                 ) {
                     attention::attend::<$proof, $height>(simd, attention, rows, room, context);
                 }
-                // SAFETY: as above.
+                // SAFETY: `self` is the proof that the processor has these features.
                 unsafe { run(*self, attention, rows, room, context) }
             }
         }
@@ -129,25 +125,27 @@ mod x86 {
     use super::super::avx2::Avx2;
     use super::super::avx512::Avx512;
     use super::super::elementwise::Activation;
-    use super::super::simd::Units;
     use super::*;
     use crate::backbone::packed::linear::Matrix;
 
     /// Runs of which the fastest counts, each some microseconds.
     const TRIALS: usize = 20;
 
-    /// Stands where an instruction set has no bf16 product: [`widened`] never gives it such weights.
-    #[inline(always)]
-    fn none<S: Simd>(_: S, _: (&Linear, &[Units]), _: &[Lane], _: &mut Operands, _: &mut [Lane]) {}
-
-    kernel!(Avx2, "avx2", 6, "avx2,fma", none, |_, dtype| widened(dtype));
-    kernel!(Avx512<false>, "avx512", 14, "avx512f,avx512bw,avx512dq,avx512vl,fma", none, |_, dtype| widened(dtype));
+    kernel!(Avx2, "avx2", 6, "avx2,fma", product::linear::<Avx2, 6>, |_, dtype| widened(dtype));
+    kernel!(
+        Avx512<false>,
+        "avx512",
+        14,
+        "avx512f,avx512bw,avx512dq,avx512vl,fma",
+        product::linear::<Avx512<false>, 14>,
+        |_, dtype| widened(dtype)
+    );
     kernel!(
         Avx512<true>,
         "avx512-dot",
         14,
         "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma",
-        product::linear_bf16::<Avx512<true>, 14>,
+        product::linear_with_bf16::<Avx512<true>, 14>,
         |simd, dtype| if dtype == Dtype::Bf16 { faster_bf16(simd) } else { widened(dtype) }
     );
 
@@ -184,14 +182,9 @@ mod x86 {
 #[cfg(target_arch = "aarch64")]
 mod arm {
     use super::super::neon::Neon;
-    use super::super::simd::Units;
     use super::*;
 
-    /// As on x86.
-    #[inline(always)]
-    fn none<S: Simd>(_: S, _: (&Linear, &[Units]), _: &[Lane], _: &mut Operands, _: &mut [Lane]) {}
-
-    kernel!(Neon, "neon", 6, "neon", none, |_, dtype| widened(dtype));
+    kernel!(Neon, "neon", 6, "neon", product::linear::<Neon, 6>, |_, dtype| widened(dtype));
 
     pub(super) fn available(kernels: &mut Vec<Box<dyn Kernel>>) {
         kernels.push(Box::new(Neon));

@@ -26,11 +26,8 @@ pub(super) fn exponential<S: Simd>(simd: S, values: S::Floats) -> S::Floats {
     let power = simd.round(simd.multiply(values, simd.splat(std::f32::consts::LOG2_E)));
     let rest = simd.multiply_add(power, simd.splat(-0.693_359_4), values);
     let rest = simd.multiply_add(power, simd.splat(2.121_944_4e-4), rest);
-    let mut sum = simd.splat(1.0 / 720.0);
-    for coefficient in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        sum = simd.multiply_add(sum, rest, simd.splat(coefficient));
-    }
-    simd.scale(sum, power)
+    let taylor = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    simd.scale(polynomial(simd, &taylor, rest), power)
 }
 
 /// Beyond it Φ is 0 or 1 to within 4e-8.
@@ -44,18 +41,23 @@ const GELU_BELOW: [f32; 6] = [1.216_593_5e-6, 7.240_001e-5, 1.858_978e-3, 2.837_
 /// x Φ(x) by Φ(x) = ½ + x P(x²) / Q(x²), beyond which Φ is 0 or 1.
 #[inline(always)]
 fn gelu<S: Simd>(simd: S, values: S::Floats) -> S::Floats {
-    let bounded = simd.minimum(simd.maximum(values, simd.splat(-GELU_BOUND)), simd.splat(GELU_BOUND));
+    // What lies below is as good as zero; bounded itself, it cannot multiply what is left of Φ there.
+    let values = simd.maximum(values, simd.splat(-GELU_BOUND));
+    let bounded = simd.minimum(values, simd.splat(GELU_BOUND));
     let square = simd.multiply(bounded, bounded);
-    let mut above = simd.splat(GELU_ABOVE[0]);
-    for coefficient in &GELU_ABOVE[1..] {
-        above = simd.multiply_add(above, square, simd.splat(*coefficient));
-    }
-    let mut below = simd.splat(GELU_BELOW[0]);
-    for coefficient in &GELU_BELOW[1..] {
-        below = simd.multiply_add(below, square, simd.splat(*coefficient));
-    }
-    let half = simd.quotient(simd.multiply(above, bounded), below);
+    let half = simd
+        .quotient(simd.multiply(polynomial(simd, &GELU_ABOVE, square), bounded), polynomial(simd, &GELU_BELOW, square));
     simd.multiply_add(values, half, simd.multiply(values, simd.splat(0.5)))
+}
+
+/// Horner's rule; the coefficient of the highest power comes first.
+#[inline(always)]
+fn polynomial<S: Simd, const N: usize>(simd: S, coefficients: &[f32; N], at: S::Floats) -> S::Floats {
+    let mut sum = simd.splat(coefficients[0]);
+    for coefficient in &coefficients[1..] {
+        sum = simd.multiply_add(sum, at, simd.splat(*coefficient));
+    }
+    sum
 }
 
 /// x / (1 + e^(-steepness))

@@ -50,8 +50,8 @@ pub(in crate::backbone) trait Kernel: Send + Sync {
     /// Applies `linear` to tiles of rows: `input` `(tiles, inputs, height)`, `output` `(tiles, outputs, height)`.
     fn linear(&self, linear: &Linear, input: &[Lane], operands: &mut Operands, output: &mut [Lane]);
 
-    /// Norms tiles of rows in place.
-    fn normalise(&self, norm: &Norm, states: &mut [Lane]);
+    /// Adds `added`, unless it is empty, to tiles of rows and norms them in place.
+    fn normalise(&self, norm: &Norm, states: &mut [Lane], added: &[Lane]);
 
     /// Adds `right` to `left`, number by number.
     fn add(&self, left: &mut [Lane], right: &[Lane]);

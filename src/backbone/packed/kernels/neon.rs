@@ -5,9 +5,16 @@ use std::arch::aarch64::*;
 
 use super::simd::{Lane, Simd, Units};
 
+/// Intrinsics, which are the reason for unsafe code: those that read and write memory take pointers.
+macro_rules! intrinsics {
+    ($($code:tt)*) => {{
+        // SAFETY: every 64-bit Arm processor has NEON; loads and stores go through references to 16 bytes or more.
+        #[allow(unused_unsafe, reason = "most are safe where NEON is part of the target")]
+        unsafe { $($code)* }
+    }};
+}
+
 /// NEON, which every 64-bit Arm processor has: nothing to prove.
-///
-/// SAFETY of every block in this file: loads and stores go through references to 64 bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Neon;
 
@@ -32,7 +39,7 @@ impl Simd for Neon {
     #[inline(always)]
     fn load(self, from: &Lane) -> [float32x4_t; 4] {
         let quarters = from.0.as_chunks::<4>().0;
-        unsafe {
+        intrinsics! {
             [
                 vld1q_f32(quarters[0].as_ptr()),
                 vld1q_f32(quarters[1].as_ptr()),
@@ -45,60 +52,60 @@ impl Simd for Neon {
     #[inline(always)]
     fn store(self, values: [float32x4_t; 4], into: &mut Lane) {
         for (quarter, values) in into.0.as_chunks_mut::<4>().0.iter_mut().zip(values) {
-            unsafe { vst1q_f32(quarter.as_mut_ptr(), values) }
+            intrinsics! { vst1q_f32(quarter.as_mut_ptr(), values) }
         }
     }
 
     #[inline(always)]
     fn splat(self, value: f32) -> [float32x4_t; 4] {
-        unsafe { [vdupq_n_f32(value); 4] }
+        intrinsics! { [vdupq_n_f32(value); 4] }
     }
 
     #[inline(always)]
     fn add(self, left: [float32x4_t; 4], right: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        unsafe { four!(vaddq_f32, left, right) }
+        intrinsics! { four!(vaddq_f32, left, right) }
     }
 
     #[inline(always)]
     fn subtract(self, left: [float32x4_t; 4], right: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        unsafe { four!(vsubq_f32, left, right) }
+        intrinsics! { four!(vsubq_f32, left, right) }
     }
 
     #[inline(always)]
     fn multiply(self, left: [float32x4_t; 4], right: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        unsafe { four!(vmulq_f32, left, right) }
+        intrinsics! { four!(vmulq_f32, left, right) }
     }
 
     #[inline(always)]
     fn divide(self, left: [float32x4_t; 4], right: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        unsafe { four!(vdivq_f32, left, right) }
+        intrinsics! { four!(vdivq_f32, left, right) }
     }
 
     #[inline(always)]
     fn maximum(self, left: [float32x4_t; 4], right: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        unsafe { four!(vmaxq_f32, left, right) }
+        intrinsics! { four!(vmaxq_f32, left, right) }
     }
 
     #[inline(always)]
     fn minimum(self, left: [float32x4_t; 4], right: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        unsafe { four!(vminq_f32, left, right) }
+        intrinsics! { four!(vminq_f32, left, right) }
     }
 
     #[inline(always)]
     fn multiply_add(self, left: [float32x4_t; 4], right: [float32x4_t; 4], sum: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        unsafe { four!(vfmaq_f32, sum, left, right) }
+        intrinsics! { four!(vfmaq_f32, sum, left, right) }
     }
 
     #[inline(always)]
     fn round(self, value: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        unsafe { four!(vrndnq_f32, value) }
+        intrinsics! { four!(vrndnq_f32, value) }
     }
 
     #[inline(always)]
     fn scale(self, values: [float32x4_t; 4], power: [float32x4_t; 4]) -> [float32x4_t; 4] {
         let mut scaled = values;
         for (values, power) in scaled.iter_mut().zip(power) {
-            unsafe {
+            intrinsics! {
                 let exponent = vaddq_s32(vcvtnq_s32_f32(power), vdupq_n_s32(127));
                 *values = vmulq_f32(*values, vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)));
             }
@@ -109,7 +116,7 @@ impl Simd for Neon {
     #[inline(always)]
     fn load_words(self, from: &Units) -> [int16x8_t; 4] {
         let quarters = from.0.as_chunks::<4>().0;
-        unsafe {
+        intrinsics! {
             [
                 vreinterpretq_s16_u32(vld1q_u32(quarters[0].as_ptr())),
                 vreinterpretq_s16_u32(vld1q_u32(quarters[1].as_ptr())),
@@ -123,7 +130,7 @@ impl Simd for Neon {
     fn dot_int8(self, sum: [int32x4_t; 4], unit: u32, words: [int16x8_t; 4]) -> [int32x4_t; 4] {
         let mut sums = sum;
         for (sum, words) in sums.iter_mut().zip(words) {
-            unsafe {
+            intrinsics! {
                 // 255 × 127 fits 16 bits, so each product is exact there before pairs are added in 32.
                 let left_even = vreinterpretq_s16_u32(vdupq_n_u32(unit & 0x00ff_00ff));
                 let left_odd = vreinterpretq_s16_u32(vdupq_n_u32((unit >> 8) & 0x00ff_00ff));
@@ -137,24 +144,24 @@ impl Simd for Neon {
 
     #[inline(always)]
     fn zero_integers(self) -> [int32x4_t; 4] {
-        unsafe { [vdupq_n_s32(0); 4] }
+        intrinsics! { [vdupq_n_s32(0); 4] }
     }
 
     #[inline(always)]
     fn to_floats(self, values: [int32x4_t; 4]) -> [float32x4_t; 4] {
-        unsafe { four!(vcvtq_f32_s32, values) }
+        intrinsics! { four!(vcvtq_f32_s32, values) }
     }
 
     #[inline(always)]
     fn swap_pairs(self, values: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        unsafe { four!(vrev64q_f32, values) }
+        intrinsics! { four!(vrev64q_f32, values) }
     }
 
     #[inline(always)]
     fn round_bf16(self, values: [float32x4_t; 4]) -> [float32x4_t; 4] {
         let mut rounded = values;
         for values in &mut rounded {
-            unsafe {
+            intrinsics! {
                 let bits = vreinterpretq_u32_f32(*values);
                 let odd = vandq_u32(vshrq_n_u32::<16>(bits), vdupq_n_u32(1));
                 let bits = vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd);
@@ -168,7 +175,7 @@ impl Simd for Neon {
     fn to_bytes(self, values: [float32x4_t; 4]) -> [u32; 4] {
         let mut units = [0; 4];
         for (unit, values) in units.iter_mut().zip(values) {
-            unsafe {
+            intrinsics! {
                 let words = vmovn_u32(vcvtq_u32_f32(values));
                 let bytes = vmovn_u16(vcombine_u16(words, words));
                 *unit = vget_lane_u32::<0>(vreinterpret_u32_u8(bytes));

@@ -1,4 +1,4 @@
-//! Norms of whole states, fused with the sum of the residual stream.
+//! Norms of whole states, with the sum of the residual stream before them.
 
 use super::simd::{Lane, Simd};
 
@@ -21,14 +21,19 @@ fn kept(width: usize) -> Lane {
     kept
 }
 
-/// Norms every state of some tiles `(tiles, lanes, M)` in place.
+/// Adds `added`, unless it is empty, to the states of some tiles `(tiles, lanes, M)` and norms each, in place.
 #[inline(always)]
-pub(super) fn normalise<S: Simd, const M: usize>(simd: S, norm: &Norm, states: &mut [Lane]) {
+pub(super) fn normalise<S: Simd, const M: usize>(simd: S, norm: &Norm, states: &mut [Lane], added: &[Lane]) {
     let lanes = norm.weight.len();
     let kept = simd.load(&kept(norm.width));
-    for tile in states.chunks_exact_mut(lanes * M) {
+    for (index, tile) in states.chunks_exact_mut(lanes * M).enumerate() {
         let tile = tile.as_chunks_mut::<M>().0;
+        let added = added.get(index * lanes * M..).unwrap_or(&[]).as_chunks::<M>().0;
         for row in 0..M {
+            for (lane, added) in tile.iter_mut().zip(added) {
+                let sum = simd.add(simd.load(&lane[row]), simd.load(&added[row]));
+                simd.store(sum, &mut lane[row]);
+            }
             let mut mean = simd.splat(0.0);
             if norm.bias.is_some() {
                 for lane in tile.iter() {

@@ -278,21 +278,24 @@ pub(super) fn linear<S: Simd, const M: usize>(
                 let finish = Rescale { bias: linear.bias(), scales, sums, rows: &operands.scales };
                 block::<S, Fours, _, M>(simd, linear, (&operands.units, weights), finish, output);
             }
-            // Only instruction sets with the product for it are given such weights.
-            Weights::Pairs(_) => {}
+            // Only kernels that have the product lay weights out so; from others no number may pass for a result.
+            Weights::Pairs(_) => output.fill(Lane([f32::NAN; 16])),
         }
     }
 }
 
-/// As [`linear`], for weights in [`Weights::Pairs`].
+/// As [`linear`], and for weights in [`Weights::Pairs`] as well.
 #[inline(always)]
-pub(super) fn linear_bf16<S: Bf16Dot, const M: usize>(
+pub(super) fn linear_with_bf16<S: Bf16Dot, const M: usize>(
     simd: S,
-    (linear, weights): (&Linear, &[Units]),
+    linear: &Linear,
     input: &[Lane],
     operands: &mut Operands,
     output: &mut [Lane],
 ) {
+    let Weights::Pairs(weights) = linear.weights() else {
+        return self::linear::<S, M>(simd, linear, input, operands, output);
+    };
     let blocks = input.chunks(BLOCK * linear.inputs() * M).zip(output.chunks_mut(BLOCK * linear.outputs() * M));
     for (input, output) in blocks {
         operands.units.clear();
@@ -325,8 +328,8 @@ fn quantize<S: Simd, const M: usize>(simd: S, linear: &Linear, input: &[Lane], o
                 greatest = simd.maximum(greatest, values);
             }
             let least = -simd.largest(simd.subtract(half, least));
-            let range = simd.largest(greatest) - least;
-            let step = range / 255.0;
+            // Divided apart: the range itself may have no f32.
+            let step = simd.largest(greatest) / 255.0 - least / 255.0;
             operands.scales.push([step, least]);
             let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
             steps[row] = [simd.splat(inverse), simd.splat(least)];

@@ -71,6 +71,16 @@ fn activations_follow_their_definitions() {
     }
 }
 
+/// What is left of Φ far below zero must not grow with x.
+#[test]
+fn gelu_has_nothing_left_far_below_zero() {
+    let values: Vec<f32> = grid().into_iter().filter(|x| *x < -5.0).collect();
+    for (kernel, found) in found(Activation::Gelu, &values) {
+        let largest = found.iter().fold(0f32, |most, found| most.max(found.abs()));
+        assert!(values.len() > 1_000 && largest < 2.5e-6, "{kernel}: {largest:e}");
+    }
+}
+
 /// SiLU is a power of e, which may be off by 3e-7, and two roundings; softmax takes the same powers.
 #[test]
 fn silu_has_the_relative_error_of_powers_of_e() {

@@ -161,6 +161,28 @@ fn extreme_scores_keep_their_weights() {
     }
 }
 
+/// Weights sum to one however large the scores are: where every value is 1, so is what is attended.
+#[test]
+fn weights_sum_to_one_at_any_scores() {
+    let mut random = Random::new(20);
+    for magnitude in [1.0, 1e2, 1e4, 1e6, 1e9, 1e15] {
+        for mask in [MASKS[0], MASKS[1]] {
+            let mut heads = Heads::new(HEADS[0], 1, mask);
+            // One by which products are rounded.
+            heads.attention.scale = 0.176_776_7;
+            let mut tokens = heads.tokens(&mut random, 37, magnitude);
+            let values = (heads.attention.queries + heads.attention.keys) * 16;
+            tokens.iter_mut().for_each(|row| row[values..].fill(1.0));
+            let span = [Span { shared: 0..0, own: 0..tokens.len() }];
+            for kernel in available() {
+                for number in heads.attended(&*kernel, &tokens, &span).concat().concat() {
+                    assert!((number - 1.0).abs() < 3e-6, "{} {mask:?} {magnitude:e}: {number}", kernel.name());
+                }
+            }
+        }
+    }
+}
+
 /// However wild it is.
 #[test]
 fn what_a_token_does_not_see_changes_no_bit() {

@@ -46,7 +46,7 @@ fn a_norm_of_a_row_has_the_same_bits_whatever_stands_beside_it() {
         for kernel in available() {
             let normed = |rows: &[Vec<f32>]| {
                 let mut states = laid_out(&*kernel, rows);
-                kernel.normalise(&norm, states.tiles_mut());
+                kernel.normalise(&norm, states.tiles_mut(), &[]);
                 (0..rows.len()).map(|row| bits(&numbers(&states, row))).collect::<Vec<_>>()
             };
             let rows: Vec<_> = (0..=3 * kernel.height()).map(|_| normal(&mut random, width, 1.0)).collect();

@@ -1,6 +1,6 @@
 //! Layer norm and root-mean-square norm against their definitions in f64.
 
-use super::{Answer, ROUNDING, UNDERFLOW, laid_out, near, normal, numbers};
+use super::{Answer, ROUNDING, UNDERFLOW, bits, laid_out, near, normal, numbers};
 use crate::backbone::packed::kernels::{Norm, available};
 use crate::random::Random;
 
@@ -40,7 +40,7 @@ fn compare(random: &mut Random, rows: &[Vec<f32>], epsilon: f32) {
         };
         for kernel in available() {
             let mut states = laid_out(&*kernel, rows);
-            kernel.normalise(&norm, states.tiles_mut());
+            kernel.normalise(&norm, states.tiles_mut(), &[]);
             for (row, before) in rows.iter().enumerate() {
                 let after = numbers(&states, row);
                 let truth = true_norm(before, &weight, bias, epsilon);
@@ -80,9 +80,37 @@ fn a_constant_row_becomes_the_bias() {
         let norm = Norm { width, weight: lanes(&vec![1.0; width]), bias: Some(lanes(&bias)), epsilon: 1e-12 };
         for kernel in available() {
             let mut states = laid_out(&*kernel, &rows);
-            kernel.normalise(&norm, states.tiles_mut());
+            kernel.normalise(&norm, states.tiles_mut(), &[]);
             for row in 0..rows.len() {
                 assert_eq!(numbers(&states, row)[..width], bias, "{} {width}", kernel.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_added_on_the_way_is_added_before() {
+    let mut random = Random::new(19);
+    for width in [1, 16, 17, 384] {
+        let draw = |random: &mut Random| -> Vec<Vec<f32>> { (0..31).map(|_| normal(random, width, 1.0)).collect() };
+        let (rows, added) = (draw(&mut random), draw(&mut random));
+        let sums = rows.iter().zip(&added).map(|(row, added)| row.iter().zip(added).map(|(x, y)| x + y).collect());
+        let sums: Vec<Vec<f32>> = sums.collect();
+        let weight = crate::backbone::packed::lanes(&normal(&mut random, width, 1.0));
+        for bias in [None, Some(weight.clone())] {
+            let norm = Norm { width, weight: weight.clone(), bias, epsilon: 1e-5 };
+            for kernel in available() {
+                let (mut together, mut after) = (laid_out(&*kernel, &rows), laid_out(&*kernel, &sums));
+                kernel.normalise(&norm, together.tiles_mut(), laid_out(&*kernel, &added).tiles());
+                kernel.normalise(&norm, after.tiles_mut(), &[]);
+                for row in 0..rows.len() {
+                    assert_eq!(
+                        bits(&numbers(&together, row)),
+                        bits(&numbers(&after, row)),
+                        "{} {width}",
+                        kernel.name()
+                    );
+                }
             }
         }
     }

@@ -271,3 +271,16 @@ fn bytes_multiply_whole_numbers_without_error() {
         }
     }
 }
+
+/// From the least to the greatest number of f32 there is no number in f32, but there are steps.
+#[test]
+fn bytes_stand_for_rows_of_any_range() {
+    let matrix = Matrix { inputs: 2, weights: vec![1e-3, 0.0, 0.0, 1e-3], bias: vec![0.0; 2] };
+    let linear = Linear::new(&matrix, Format::Bytes, Activation::Identity, false);
+    for kernel in available() {
+        let found = applied(&*kernel, &linear, &[vec![3e38, -3e38]], &mut Operands::default());
+        for (found, truth) in found[0].iter().zip([3e35, -3e35]) {
+            assert!((found - truth).abs() < 1e30, "{}: {found:e}", kernel.name());
+        }
+    }
+}
