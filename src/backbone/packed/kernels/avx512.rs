@@ -4,6 +4,7 @@
 use std::arch::x86_64::*;
 
 use super::simd::{Bf16Dot, Lane, Simd, Units};
+use super::tile::multiply_add_14;
 
 /// Intrinsics, which are the reason for unsafe code: the compiler may use these instructions only where it is told that the
 /// processor has them, and plain Rust takes 5 to 20 times as long (docs/performance.md).
@@ -42,6 +43,34 @@ impl<const DOT: bool> Simd for Avx512<DOT> {
     #[inline(always)]
     fn expect<T>(self, coming: &T) {
         intrinsics! { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(coming).cast()) }
+    }
+
+    #[inline(always)]
+    fn expect_next<T>(self, here: &T, ahead: usize) {
+        intrinsics! { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(here).wrapping_add(ahead).cast()) }
+    }
+
+    #[inline(always)]
+    fn multiply_add_rows<const M: usize, const C: usize>(
+        self,
+        sums: &mut [[__m512; C]; M],
+        rows: &[Lane; M],
+        unit: usize,
+        columns: [__m512; C],
+    ) {
+        if let (14, [left, right], 0..16) = (M, &columns[..], unit) {
+            // Arrays of the lengths just found.
+            intrinsics! {
+                let sums = &mut *std::ptr::from_mut(sums).cast();
+                return multiply_add_14(sums, &*std::ptr::from_ref(rows).cast(), unit, [*left, *right]);
+            }
+        }
+        for row in 0..M {
+            let number = self.splat(rows[row].0[unit]);
+            for column in 0..C {
+                sums[row][column] = self.multiply_add(number, columns[column], sums[row][column]);
+            }
+        }
     }
 
     #[inline(always)]

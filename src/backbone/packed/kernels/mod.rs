@@ -24,6 +24,8 @@ mod norm;
 mod portable;
 mod product;
 mod simd;
+#[cfg(target_arch = "x86_64")]
+mod tile;
 
 pub(in crate::backbone) use attention::{Attention, AttentionRoom, Span};
 pub(in crate::backbone) use choice::{available, choose};

@@ -11,6 +11,9 @@ use crate::backbone::packed::linear::{Linear, Weights};
 /// cache, many enough that reading the weights costs little.
 const BLOCK: usize = 8;
 
+/// How many units before they are multiplied weights are asked for.
+const AHEAD: usize = 8;
+
 /// Where the rows of a block are kept in the number format of the weights.
 #[derive(Default)]
 pub(in crate::backbone) struct Operands {
@@ -30,6 +33,22 @@ pub(super) trait Format<S: Simd>: Copy {
     fn zero(simd: S) -> Self::Sums;
     fn load(simd: S, chunk: &Self::Chunk) -> Self::Loaded;
     fn dot(simd: S, sums: Self::Sums, row: &Self::Chunk, unit: usize, columns: Self::Loaded) -> Self::Sums;
+
+    /// [`Format::dot`] of `M` rows with `C` columns.
+    #[inline(always)]
+    fn dots<const M: usize, const C: usize>(
+        simd: S,
+        sums: &mut [[Self::Sums; C]; M],
+        rows: &[Self::Chunk; M],
+        unit: usize,
+        columns: [Self::Loaded; C],
+    ) {
+        for row in 0..M {
+            for column in 0..C {
+                sums[row][column] = Self::dot(simd, sums[row][column], &rows[row], unit, columns[column]);
+            }
+        }
+    }
 }
 
 /// f32.
@@ -54,6 +73,17 @@ impl<S: Simd> Format<S> for Floats {
     #[inline(always)]
     fn dot(simd: S, sums: S::Floats, row: &Lane, unit: usize, columns: S::Floats) -> S::Floats {
         simd.multiply_add(simd.splat(row.0[unit]), columns, sums)
+    }
+
+    #[inline(always)]
+    fn dots<const M: usize, const C: usize>(
+        simd: S,
+        sums: &mut [[S::Floats; C]; M],
+        rows: &[Lane; M],
+        unit: usize,
+        columns: [S::Floats; C],
+    ) {
+        simd.multiply_add_rows(sums, rows, unit, columns);
     }
 }
 
@@ -127,19 +157,33 @@ pub(super) fn tile<S: Simd, F: Format<S>, const M: usize, const C: usize>(
         for chunk in coming.next().unwrap_or(&[]) {
             simd.expect(chunk);
         }
-        for unit in 0..16 {
-            let mut loaded = [F::load(simd, &panel[0][unit]); C];
-            for column in 1..C {
-                loaded[column] = F::load(simd, &panel[column][unit]);
-            }
-            for row in 0..M {
-                for column in 0..C {
-                    sums[row][column] = F::dot(simd, sums[row][column], &rows[row], unit, loaded[column]);
-                }
-            }
+        for four in 0..4 {
+            // Written out, because compilers take the loop for too long to unroll.
+            units::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four);
+            units::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 1);
+            units::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 2);
+            units::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 3);
         }
     }
     sums
+}
+
+/// One unit of the depth of a [`tile`].
+#[inline(always)]
+fn units<S: Simd, F: Format<S>, const M: usize, const C: usize>(
+    simd: S,
+    sums: &mut [[F::Sums; C]; M],
+    rows: &[F::Chunk; M],
+    panel: [&[F::Chunk; 16]; C],
+    unit: usize,
+) {
+    for column in panel {
+        simd.expect_next(&column[unit], AHEAD);
+    }
+    if unit < M {
+        simd.expect_next(&rows[unit], M);
+    }
+    F::dots(simd, sums, rows, unit, panel.map(|column| F::load(simd, &column[unit])));
 }
 
 /// Turns the sums of a tile into outputs.

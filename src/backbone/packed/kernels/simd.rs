@@ -30,9 +30,13 @@ pub(super) trait Simd: Copy {
     /// Sixteen units of [`Units`], ready for a dot product.
     type Words: Copy;
 
-    /// Asks for the cache line of something that will be read soon.
+    /// Asks the second cache for the line of something that will be read later.
     #[inline(always)]
     fn expect<T>(self, _: &T) {}
+
+    /// Asks the first cache for the line that lies `ahead` items after `here`, if there is one, to be read next.
+    #[inline(always)]
+    fn expect_next<T>(self, _here: &T, _ahead: usize) {}
 
     fn load(self, from: &Lane) -> Self::Floats;
     fn store(self, values: Self::Floats, into: &mut Lane);
@@ -45,6 +49,22 @@ pub(super) trait Simd: Copy {
     fn minimum(self, left: Self::Floats, right: Self::Floats) -> Self::Floats;
     /// left × right + sum, rounded once where the processor can.
     fn multiply_add(self, left: Self::Floats, right: Self::Floats, sum: Self::Floats) -> Self::Floats;
+    /// Adds to the sums of `M` rows the products of the number `unit` of each with `C` columns.
+    #[inline(always)]
+    fn multiply_add_rows<const M: usize, const C: usize>(
+        self,
+        sums: &mut [[Self::Floats; C]; M],
+        rows: &[Lane; M],
+        unit: usize,
+        columns: [Self::Floats; C],
+    ) {
+        for row in 0..M {
+            let number = self.splat(rows[row].0[unit]);
+            for column in 0..C {
+                sums[row][column] = self.multiply_add(number, columns[column], sums[row][column]);
+            }
+        }
+    }
     /// To the nearest whole number, ties to even. Only for |value| < 2^22.
     fn round(self, value: Self::Floats) -> Self::Floats;
     /// values × 2^power for whole powers from -126 to 127.
