@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Real responses (`chosen` and `rejected` of the `*.jsonl.gz` files in `ENSEMBLE_DATA`) are cut into distinct snippets
-//! of eight words; two snippets of one response, behind the first eight words of its prompt, are a pair. The pairs are
+//! of seven words; two snippets of one response, behind the first seven words of its prompt, are a pair. The pairs are
 //! written to a temporary folder and run as `ensemble features` runs a config: the built-in backbone, 32 tokens at most,
 //! one worker per core. The listener of the run prints the resident memory of the process, now and at its highest, as
 //! the texts are loaded and embedded: what the run adds after its start must not grow with the texts. `CANDLE_NUM_THREADS`
@@ -26,7 +26,7 @@ use ensemble::train_all::embed_all;
 use serde_json::{Value, json};
 
 /// Words of a snippet, and of what is kept of a prompt.
-const WORDS: usize = 8;
+const WORDS: usize = 7;
 
 /// As in the command.
 #[global_allocator]

@@ -28,8 +28,10 @@ import numpy as np
 from contenders import CONTENDERS
 from flops import Shape
 
-# glibc keeps the memory it was given, instead of handing it back after every batch and faulting it in again.
+# Allocators keep the memory they were given, instead of handing it back after every batch and faulting it in again: glibc's
+# for the peers, mimalloc for ours.
 ALLOCATOR = {
+    "MIMALLOC_PURGE_DELAY": "1000",
     "MALLOC_MMAP_THRESHOLD_": "2000000000",
     "MALLOC_TRIM_THRESHOLD_": "8000000000",
     "MALLOC_TOP_PAD_": "67108864",

@@ -45,7 +45,7 @@ pub fn run() -> ExitCode {
         }
         Err(error) => return ui::clap_exit(&error),
     };
-    relaunch::with_candle_pool_off();
+    relaunch::with_settings();
     let ui = Ui::new(&arguments.global);
     match dispatch(&arguments, &ui) {
         Ok(code) => ExitCode::from(code),
