@@ -46,7 +46,8 @@ pub(super) unsafe fn multiply_add_14(
     unit: usize,
     [left, right]: [__m512; 2],
 ) {
-    let _number: __m512;
+    // A register for a number that is read once. Left unnamed, it would be taken for a 32-bit one.
+    let number: __m512;
     // SAFETY: reads the number `unit` of each of fourteen lanes of 64 bytes, and writes nothing but the registers named.
     unsafe {
         asm!(
@@ -64,8 +65,9 @@ pub(super) unsafe fn multiply_add_14(
             inout(zmm_reg) sums[8][0], inout(zmm_reg) sums[8][1], inout(zmm_reg) sums[9][0], inout(zmm_reg) sums[9][1],
             inout(zmm_reg) sums[10][0], inout(zmm_reg) sums[10][1], inout(zmm_reg) sums[11][0], inout(zmm_reg) sums[11][1],
             inout(zmm_reg) sums[12][0], inout(zmm_reg) sums[12][1], inout(zmm_reg) sums[13][0], inout(zmm_reg) sums[13][1],
-            in(zmm_reg) left, in(zmm_reg) right, in(reg) &raw const rows[0].0[unit], out(zmm_reg) _number,
+            in(zmm_reg) left, in(zmm_reg) right, in(reg) &raw const rows[0].0[unit], out(zmm_reg) number,
             options(pure, readonly, nostack, preserves_flags),
         );
     }
+    let _ = number;
 }
