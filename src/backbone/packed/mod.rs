@@ -5,6 +5,8 @@
 //! tile leaves the registers. Every number of a token is summed in an order of its own, so it has the same bits
 //! whatever stands beside it.
 
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only x86 has the bf16 product"))]
+
 mod batch;
 mod encoder;
 mod kernels;
