@@ -3,7 +3,7 @@
 //! candle sizes a pool for element-wise operations from `CANDLE_NUM_THREADS` when it is first used, and all our
 //! workers would queue for that one pool: two workers then run no faster than one (measured: 2,449 against 4,543
 //! tokens/s on two cores). The allocator gives free memory back after ten milliseconds, which is less than a forward pass
-//! takes: 4% of the time of `features` went into clearing the same pages again. The variables must stand in the environment
+//! takes: 4% of the time of embedding went into clearing the same pages again. The variables must stand in the environment
 //! before the process starts, because changing the environment of a running process is not safe Rust.
 
 use std::process::Command;

@@ -57,20 +57,14 @@ impl<const DOT: bool> Simd for Avx512<DOT> {
         rows: &[Lane; M],
         unit: usize,
         columns: [__m512; C],
-    ) {
-        if let (14, [left, right], 0..16) = (M, &columns[..], unit) {
-            // Arrays of the lengths just found.
-            intrinsics! {
-                let sums = &mut *std::ptr::from_mut(sums).cast();
-                return multiply_add_14(sums, &*std::ptr::from_ref(rows).cast(), unit, [*left, *right]);
-            }
+    ) -> bool {
+        let (14, [left, right], 0..16) = (M, &columns[..], unit) else { return false };
+        // Arrays of the lengths just found.
+        intrinsics! {
+            let sums = &mut *std::ptr::from_mut(sums).cast();
+            multiply_add_14(sums, &*std::ptr::from_ref(rows).cast(), unit, [*left, *right]);
         }
-        for row in 0..M {
-            let number = self.splat(rows[row].0[unit]);
-            for column in 0..C {
-                sums[row][column] = self.multiply_add(number, columns[column], sums[row][column]);
-            }
-        }
+        true
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@ use crate::backbone::packed::linear::{Linear, Weights};
 /// cache, many enough that reading the weights costs little.
 const BLOCK: usize = 8;
 
-/// How many units before they are multiplied weights are asked for.
+/// Weights are asked for so many units before they are multiplied.
 const AHEAD: usize = 8;
 
 /// Where the rows of a block are kept in the number format of the weights.
@@ -43,10 +43,22 @@ pub(super) trait Format<S: Simd>: Copy {
         unit: usize,
         columns: [Self::Loaded; C],
     ) {
-        for row in 0..M {
-            for column in 0..C {
-                sums[row][column] = Self::dot(simd, sums[row][column], &rows[row], unit, columns[column]);
-            }
+        each_dot::<S, Self, M, C>(simd, sums, rows, unit, columns);
+    }
+}
+
+/// One [`Format::dot`] after the other.
+#[inline(always)]
+fn each_dot<S: Simd, F: Format<S>, const M: usize, const C: usize>(
+    simd: S,
+    sums: &mut [[F::Sums; C]; M],
+    rows: &[F::Chunk; M],
+    unit: usize,
+    columns: [F::Loaded; C],
+) {
+    for row in 0..M {
+        for column in 0..C {
+            sums[row][column] = F::dot(simd, sums[row][column], &rows[row], unit, columns[column]);
         }
     }
 }
@@ -83,7 +95,9 @@ impl<S: Simd> Format<S> for Floats {
         unit: usize,
         columns: [S::Floats; C],
     ) {
-        simd.multiply_add_rows(sums, rows, unit, columns);
+        if !simd.multiply_add_rows(sums, rows, unit, columns) {
+            each_dot::<S, Self, M, C>(simd, sums, rows, unit, columns);
+        }
     }
 }
 
@@ -159,10 +173,10 @@ pub(super) fn tile<S: Simd, F: Format<S>, const M: usize, const C: usize>(
         }
         for four in 0..4 {
             // Written out, because compilers take the loop for too long to unroll.
-            units::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four);
-            units::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 1);
-            units::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 2);
-            units::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 3);
+            step::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four);
+            step::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 1);
+            step::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 2);
+            step::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 3);
         }
     }
     sums
@@ -170,7 +184,7 @@ pub(super) fn tile<S: Simd, F: Format<S>, const M: usize, const C: usize>(
 
 /// One unit of the depth of a [`tile`].
 #[inline(always)]
-fn units<S: Simd, F: Format<S>, const M: usize, const C: usize>(
+fn step<S: Simd, F: Format<S>, const M: usize, const C: usize>(
     simd: S,
     sums: &mut [[F::Sums; C]; M],
     rows: &[F::Chunk; M],

@@ -49,21 +49,17 @@ pub(super) trait Simd: Copy {
     fn minimum(self, left: Self::Floats, right: Self::Floats) -> Self::Floats;
     /// left × right + sum, rounded once where the processor can.
     fn multiply_add(self, left: Self::Floats, right: Self::Floats, sum: Self::Floats) -> Self::Floats;
-    /// Adds to the sums of `M` rows the products of the number `unit` of each with `C` columns.
+    /// Adds to the sums of `M` rows the products of the number `unit` of each with `C` columns, if there is a faster way than
+    /// [`Simd::multiply_add`] for so many, and says whether there is.
     #[inline(always)]
     fn multiply_add_rows<const M: usize, const C: usize>(
         self,
-        sums: &mut [[Self::Floats; C]; M],
-        rows: &[Lane; M],
-        unit: usize,
-        columns: [Self::Floats; C],
-    ) {
-        for row in 0..M {
-            let number = self.splat(rows[row].0[unit]);
-            for column in 0..C {
-                sums[row][column] = self.multiply_add(number, columns[column], sums[row][column]);
-            }
-        }
+        _sums: &mut [[Self::Floats; C]; M],
+        _rows: &[Lane; M],
+        _unit: usize,
+        _columns: [Self::Floats; C],
+    ) -> bool {
+        false
     }
     /// To the nearest whole number, ties to even. Only for |value| < 2^22.
     fn round(self, value: Self::Floats) -> Self::Floats;

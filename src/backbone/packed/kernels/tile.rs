@@ -33,7 +33,7 @@ macro_rules! once {
 ///
 /// Compilers read every number into a register first: 44 instructions for 28 products. Where a core is shared, fetching
 /// instructions is what takes the time. A processor reads two numbers while it multiplies two, so half of the rows can be
-/// read twice, by the products themselves, and 37 instructions do; the same products in the same order, 5 to 12% less time.
+/// read twice, by the products themselves, and 37 instructions do: the same products in the same order (docs/performance.md).
 ///
 /// # Safety
 /// The processor must have AVX-512 F; `unit` must be below 16.
