@@ -60,7 +60,7 @@ use text_format::TextFiles;
 const LEAST_TOKENS: usize = 8;
 
 /// Changes whenever the same weights and text would give other features.
-const ENGINE: &str = "packed-2";
+const ENGINE: &str = "packed-3";
 
 /// The values of `model_type` in `config.json` that the decoder runs; all others are an encoder's to accept or refuse.
 const DECODERS: [&str; 6] = ["llama", "mistral", "qwen2", "qwen3", "gemma3", "gemma3_text"];

@@ -271,7 +271,8 @@ impl PackedDecoder {
         self.add(layer.after_attention.as_ref(), room);
         room.context.copy(&room.states);
         kernel.normalise(&layer.before_perceptron, room.context.tiles_mut(), &[]);
-        layer.perceptron.run(kernel, &room.context, (&mut room.inner, &mut room.operands), &mut room.added);
+        let (input, output) = (room.context.tiles(), room.added.tiles_mut());
+        layer.perceptron.run(kernel, input, (&mut room.inner, &mut room.operands), output);
         self.add(layer.after_perceptron.as_ref(), room);
     }
 

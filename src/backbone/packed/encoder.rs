@@ -1,12 +1,14 @@
 //! BERT's encoder: attention and perceptron, each followed by a sum and a norm.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor, bail};
 
 use super::batch::Batch;
 use super::kernels::{Attention, Kernel, Lane, Norm, choose};
 use super::linear::{Format, Linear};
 use super::rows::Rows;
-use super::{Activation, Perceptron, Room, Rooms, lanes, layer_norm, matrix, numbers, tensor};
+use super::{Activation, BLOCK, Perceptron, Room, Rooms, lanes, layer_norm, matrix, numbers, tensor};
 use crate::backbone::checkpoint::Weights;
 use crate::backbone::model::Placement;
 
@@ -155,19 +157,35 @@ impl Encoder {
         Ok(())
     }
 
+    /// Some tiles at a time: what attention needs to be projected, and then all that follows on what is attended.
     fn layer(&self, layer: &Layer, batch: &Batch, room: &mut Room) {
         let kernel = &*self.kernel;
         let height = kernel.height();
+        let tiles = batch.rows.div_ceil(height);
         room.projected.reshape(batch.rows, self.attention.row_lanes(), height);
         room.context.reshape(batch.rows, self.attention.queries * self.attention.lanes, height);
         room.added.reshape(batch.rows, room.states.lanes(), height);
-        kernel.linear(&layer.projection, room.states.tiles(), &mut room.operands, room.projected.tiles_mut());
+        let (mut projected, mut complete) = (0, 0);
         for span in &batch.spans {
+            let part = projected..span.own.end.div_ceil(height).next_multiple_of(BLOCK).min(tiles);
+            let states = room.states.some_tiles(&part);
+            kernel.linear(&layer.projection, states, &mut room.operands, room.projected.some_tiles_mut(&part));
+            projected = part.end;
             kernel.attend(&self.attention, (&room.projected, span), &mut room.attention, &mut room.context);
+            let whole = span.own.end / height / BLOCK * BLOCK;
+            let part = complete..if span.own.end == batch.rows { tiles } else { whole };
+            self.after_attention(layer, &part, room);
+            complete = part.end;
         }
-        kernel.linear(&layer.output, room.context.tiles(), &mut room.operands, room.added.tiles_mut());
-        kernel.normalise(&layer.after_attention, room.states.tiles_mut(), room.added.tiles());
-        layer.perceptron.run(kernel, &room.states, (&mut room.inner, &mut room.operands), &mut room.added);
-        kernel.normalise(&layer.after_perceptron, room.states.tiles_mut(), room.added.tiles());
+    }
+
+    /// What a layer makes of the tiles `part` after their attention.
+    fn after_attention(&self, layer: &Layer, part: &Range<usize>, room: &mut Room) {
+        let kernel = &*self.kernel;
+        let (states, added) = (room.states.some_tiles_mut(part), room.added.some_tiles_mut(part));
+        kernel.linear(&layer.output, room.context.some_tiles(part), &mut room.operands, added);
+        kernel.normalise(&layer.after_attention, states, added);
+        layer.perceptron.run(kernel, states, (&mut room.inner, &mut room.operands), added);
+        kernel.normalise(&layer.after_perceptron, states, added);
     }
 }

@@ -33,7 +33,7 @@ pub fn kernel_names() -> Vec<&'static str> {
     kernels::available().iter().map(|kernel| kernel.name()).collect()
 }
 
-/// Tiles of the perceptron that run from end to end before the next: their inner states stay in the second cache.
+/// Tiles that run from end to end before the next: what one map writes is in the second cache when the next reads it.
 const BLOCK: usize = 8;
 
 /// What one forward pass writes into, kept for the next.
@@ -93,19 +93,18 @@ pub(super) struct Perceptron {
 }
 
 impl Perceptron {
-    /// Both maps over all rows of `input`, into `output`.
+    /// Both maps over the tiles of `input`, into `output`.
     pub(super) fn run(
         &self,
         kernel: &dyn Kernel,
-        input: &Rows,
+        input: &[Lane],
         room: (&mut Vec<Lane>, &mut Operands),
-        output: &mut Rows,
+        output: &mut [Lane],
     ) {
         let (inner, operands) = room;
-        let tiles = |lanes: usize| BLOCK * kernel.height() * lanes;
-        let blocks = input.tiles().chunks(tiles(input.lanes()));
-        let outputs = tiles(output.lanes());
-        for (input, output) in blocks.zip(output.tiles_mut().chunks_mut(outputs)) {
+        let tiles = BLOCK * kernel.height();
+        let blocks = input.chunks(tiles * self.up.inputs()).zip(output.chunks_mut(tiles * self.down.outputs()));
+        for (input, output) in blocks {
             inner.resize(input.len() / self.up.inputs() * self.up.outputs(), Lane::ZERO);
             kernel.linear(&self.up, input, operands, inner);
             kernel.linear(&self.down, inner, operands, output);

@@ -1,5 +1,7 @@
 //! States of many tokens, stored so that a tile of rows is read from end to end.
 
+use std::ops::Range;
+
 use super::kernels::Lane;
 
 /// Where sixteen numbers of a row stand in tiles of `M` rows of `lanes` lanes. The next sixteen stand `M` further.
@@ -53,9 +55,39 @@ impl Rows {
         &mut self.values[index]
     }
 
+    /// Copies sixteen numbers of each of consecutive `rows`, which lie in tiles of `M`, into as many lanes.
+    #[inline(always)]
+    pub(in crate::backbone) fn copy_lanes<const M: usize>(&self, rows: &Range<usize>, lane: usize, into: &mut [Lane]) {
+        let (mut row, mut into) = (rows.start, into);
+        while row < rows.end {
+            let count = (M - row % M).min(rows.end - row);
+            let from = place::<M>(self.lanes, row, lane);
+            let (here, after) = into.split_at_mut(count);
+            here.copy_from_slice(&self.values[from..from + count]);
+            (row, into) = (row + count, after);
+        }
+    }
+
     /// Lanes of a row.
     pub(in crate::backbone) fn lanes(&self) -> usize {
         self.lanes
+    }
+
+    /// Where the tiles from the first to the second of `tiles` stand among all.
+    fn places(&self, tiles: &Range<usize>) -> Range<usize> {
+        let size = self.height * self.lanes;
+        tiles.start * size..tiles.end * size
+    }
+
+    /// Some tiles, one after the other.
+    pub(in crate::backbone) fn some_tiles(&self, tiles: &Range<usize>) -> &[Lane] {
+        &self.values[self.places(tiles)]
+    }
+
+    /// As [`Rows::some_tiles`], to be written.
+    pub(in crate::backbone) fn some_tiles_mut(&mut self, tiles: &Range<usize>) -> &mut [Lane] {
+        let places = self.places(tiles);
+        &mut self.values[places]
     }
 
     /// All tiles, one after the other.

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::elementwise::exponential;
 use super::product::{Floats, tile};
 use super::simd::{Lane, Simd};
+use super::softmax::softmax;
 use crate::backbone::packed::rows::{Rows, place};
 
 /// Which tokens see which, and how the heads lie side by side in a row of queries, keys and values.
@@ -49,6 +49,8 @@ impl Span {
 /// Room for one head of one text.
 #[derive(Default)]
 pub(in crate::backbone) struct AttentionRoom {
+    /// Keys of one token after the other: `(head / 16, tokens)`.
+    gathered: Vec<Lane>,
     /// Keys, sixteen tokens side by side: `(tokens / 16, head)`.
     keys: Vec<Lane>,
     /// Values, sixteen numbers of a head side by side: `(head / 16, tokens)`.
@@ -81,22 +83,6 @@ impl Attention {
     }
 }
 
-/// Lanes that keep the first so many numbers (times one, plus zero) and make the rest the least there is, or zero.
-const KEPT: [[Lane; 2]; 17] = {
-    let mut kept = [[Lane([1.0; 16]), Lane::ZERO]; 17];
-    let mut count = 0;
-    while count < 16 {
-        let mut number = count;
-        while number < 16 {
-            kept[count][0].0[number] = 0.0;
-            kept[count][1].0[number] = f32::MIN;
-            number += 1;
-        }
-        count += 1;
-    }
-    kept
-};
-
 /// Attends within one text: `rows` hold queries, keys and values of all heads, `context` gets the weighted values of
 /// the text's own tokens.
 #[inline(always)]
@@ -111,7 +97,7 @@ pub(super) fn attend<S: Simd, const M: usize>(
     for group in 0..attention.keys {
         let lane = (attention.queries + group) * attention.lanes;
         gather_keys::<S, M>(simd, attention, (rows, span), lane, room);
-        gather_values::<M>(attention, (rows, span), lane + attention.keys * attention.lanes, room);
+        gather::<M>(attention, (rows, span), lane + attention.keys * attention.lanes, &mut room.values);
         for head in group * sharing..(group + 1) * sharing {
             for start in (0..span.own.len()).step_by(M) {
                 let count = M.min(span.own.len() - start);
@@ -131,34 +117,28 @@ fn gather_keys<S: Simd, const M: usize>(
     lane: usize,
     room: &mut AttentionRoom,
 ) {
-    let head = attention.lanes * 16;
-    room.keys.resize(span.len().div_ceil(16) * head, Lane::ZERO);
-    for (chunk, panel) in room.keys.chunks_exact_mut(head).enumerate() {
-        for (part, columns) in panel.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-            let mut keys = [Lane::ZERO; 16];
-            for (position, key) in (chunk * 16..span.len()).zip(&mut keys) {
-                *key = rows.tiles()[place::<M>(rows.lanes(), span.row(position), lane + part)];
-            }
-            simd.transpose(&keys, columns);
-        }
+    gather::<M>(attention, (rows, span), lane, &mut room.gathered);
+    room.keys.resize(room.gathered.len(), Lane::ZERO);
+    let (gathered, keys) = (room.gathered.as_chunks::<16>().0, room.keys.as_chunks_mut::<16>().0);
+    let chunks = span.len().div_ceil(16);
+    for (index, columns) in keys.iter_mut().enumerate() {
+        let (chunk, part) = (index / attention.lanes, index % attention.lanes);
+        simd.transpose(&gathered[part * chunks + chunk], columns);
     }
 }
 
+/// Lays the lanes from `lane` on of one head's keys or values out one after the other, `(head / 16, tokens)`; what fills the
+/// last sixteen tokens up is zero.
 #[inline(always)]
-fn gather_values<const M: usize>(
-    attention: &Attention,
-    (rows, span): (&Rows, &Span),
-    lane: usize,
-    room: &mut AttentionRoom,
-) {
+fn gather<const M: usize>(attention: &Attention, (rows, span): (&Rows, &Span), lane: usize, into: &mut Vec<Lane>) {
     let tokens = span.len().next_multiple_of(16);
-    room.values.clear();
-    room.values.resize(attention.lanes * tokens, Lane::ZERO);
-    for position in 0..span.len() {
-        let place = place::<M>(rows.lanes(), span.row(position), lane);
-        for part in 0..attention.lanes {
-            room.values[part * tokens + position] = rows.tiles()[place + part * M];
-        }
+    into.resize(attention.lanes * tokens, Lane::ZERO);
+    for (part, into) in into.chunks_exact_mut(tokens).enumerate() {
+        let (shared, rest) = into.split_at_mut(span.shared.len());
+        let (own, beyond) = rest.split_at_mut(span.own.len());
+        rows.copy_lanes::<M>(&span.shared, lane + part, shared);
+        rows.copy_lanes::<M>(&span.own, lane + part, own);
+        beyond.fill(Lane::ZERO);
     }
 }
 
@@ -172,12 +152,10 @@ fn tile_of_queries<S: Simd, const M: usize>(
     room: &mut AttentionRoom,
 ) {
     room.queries.resize(attention.lanes * M, Lane::ZERO);
-    for row in 0..M {
-        let token = span.own.start + (own.start + row).min(own.end - 1);
-        let place = place::<M>(rows.lanes(), token, head * attention.lanes);
-        for part in 0..attention.lanes {
-            room.queries[part * M + row] = rows.tiles()[place + part * M];
-        }
+    let tokens = span.own.start + own.start..span.own.start + own.end;
+    for (part, queries) in room.queries.chunks_exact_mut(M).enumerate() {
+        // Beyond the last token stand those of another tile; nobody reads what becomes of them.
+        rows.copy_lanes::<M>(&tokens, head * attention.lanes + part, &mut queries[..own.len()]);
     }
     let queries = room.queries.as_chunks::<M>().0;
     let chunks = span.len().div_ceil(16);
@@ -202,59 +180,16 @@ fn tile_of_queries<S: Simd, const M: usize>(
             chunk += 1;
         }
     }
+    let mut seen = [const { 0..0 }; M];
+    for (row, seen) in seen.iter_mut().enumerate() {
+        let token = (own.start + row).min(own.end - 1);
+        *seen = attention.seen(span.shared.len() + token, span.len());
+    }
+    let totals = softmax::<S, M>(simd, attention.scale, &seen, 16 * first, &mut scores[first..last]);
     room.shares.clear();
-    for row in 0..own.len() {
-        let seen = attention.seen(span.shared.len() + own.start + row, span.len());
-        let outside = scores[first..seen.start / 16].iter_mut();
-        outside.for_each(|scores| scores[row] = Lane::ZERO);
-        let outside = scores[seen.end.div_ceil(16)..last].iter_mut();
-        outside.for_each(|scores| scores[row] = Lane::ZERO);
-        let total = softmax::<S, M>(simd, attention.scale, &seen, row, &mut scores[..last]);
-        room.shares.push(1.0 / total);
+    for total in &totals[..own.len()] {
+        room.shares.push(1.0 / simd.sum(*total));
     }
-}
-
-/// Softmax of one row over the positions `seen`, but for the division by the sum, which is returned.
-#[inline(always)]
-fn softmax<S: Simd, const M: usize>(
-    simd: S,
-    scale: f32,
-    seen: &Range<usize>,
-    row: usize,
-    scores: &mut [[Lane; M]],
-) -> f32 {
-    let (first, last) = (seen.start / 16, seen.end.div_ceil(16));
-    let (hidden, kept) = (seen.start % 16, seen.end - (last - 1) * 16);
-    let scores = &mut scores[first..last];
-    if kept < 16 {
-        let [times, plus] = &KEPT[kept];
-        let edge = &mut scores[last - 1 - first][row];
-        let values = simd.multiply_add(simd.load(edge), simd.load(times), simd.load(plus));
-        simd.store(values, edge);
-    }
-    // A window's first tokens are few: what stands before them is the least there is as well.
-    scores[0][row].0[..hidden].fill(f32::MIN);
-    let mut most = simd.splat(f32::MIN);
-    for scores in scores.iter() {
-        most = simd.maximum(most, simd.load(&scores[row]));
-    }
-    let (most, scale) = (simd.splat(simd.largest(most)), simd.splat(scale));
-    let mut total = simd.splat(0.0);
-    for (chunk, scores) in scores.iter_mut().enumerate() {
-        // The largest is taken off before scaling, so that it becomes zero exactly, however large it is.
-        let below = simd.subtract(simd.load(&scores[row]), most);
-        let mut weights = exponential(simd, simd.multiply(below, scale));
-        if kept < 16 && chunk + first + 1 == last {
-            weights = simd.multiply(weights, simd.load(&KEPT[kept][0]));
-        }
-        simd.store(weights, &mut scores[row]);
-        if hidden > 0 && chunk == 0 {
-            scores[row].0[..hidden].fill(0.0);
-            weights = simd.load(&scores[row]);
-        }
-        total = simd.add(total, weights);
-    }
-    simd.sum(total)
 }
 
 /// Sums the values by the weights in `room.scores` into `context`.

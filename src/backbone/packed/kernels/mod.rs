@@ -24,6 +24,7 @@ mod norm;
 mod portable;
 mod product;
 mod simd;
+mod softmax;
 #[cfg(target_arch = "x86_64")]
 mod tile;
 

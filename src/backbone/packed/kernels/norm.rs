@@ -1,4 +1,5 @@
-//! Norms of whole states, with the sum of the residual stream before them.
+//! Norms of whole states, with the sum of the residual stream before them; all rows of a tile side by side, because one
+//! row alone waits for its own numbers.
 
 use super::simd::{Lane, Simd};
 
@@ -29,34 +30,45 @@ pub(super) fn normalise<S: Simd, const M: usize>(simd: S, norm: &Norm, states: &
     for (index, tile) in states.chunks_exact_mut(lanes * M).enumerate() {
         let tile = tile.as_chunks_mut::<M>().0;
         let added = added.get(index * lanes * M..).unwrap_or(&[]).as_chunks::<M>().0;
-        for row in 0..M {
-            for (lane, added) in tile.iter_mut().zip(added) {
+        for (lane, added) in tile.iter_mut().zip(added) {
+            for row in 0..M {
                 let sum = simd.add(simd.load(&lane[row]), simd.load(&added[row]));
                 simd.store(sum, &mut lane[row]);
             }
-            let mut mean = simd.splat(0.0);
-            if norm.bias.is_some() {
-                for lane in tile.iter() {
-                    mean = simd.add(mean, simd.load(&lane[row]));
+        }
+        let mut sums = [simd.splat(0.0); M];
+        if norm.bias.is_some() {
+            for lane in tile.iter() {
+                for row in 0..M {
+                    sums[row] = simd.add(sums[row], simd.load(&lane[row]));
                 }
-                mean = simd.splat(simd.sum(mean) / norm.width as f32);
             }
-            let mut squares = simd.splat(0.0);
-            for (index, lane) in tile.iter_mut().enumerate() {
-                let mut centred = simd.subtract(simd.load(&lane[row]), mean);
+            for sum in &mut sums {
+                *sum = simd.splat(simd.sum(*sum) / norm.width as f32);
+            }
+        }
+        let (means, mut squares) = (sums, [simd.splat(0.0); M]);
+        for (index, lane) in tile.iter_mut().enumerate() {
+            for row in 0..M {
+                let mut centred = simd.subtract(simd.load(&lane[row]), means[row]);
                 if index + 1 == lanes {
                     centred = simd.multiply(centred, kept);
                 }
                 simd.store(centred, &mut lane[row]);
-                squares = simd.multiply_add(centred, centred, squares);
+                squares[row] = simd.multiply_add(centred, centred, squares[row]);
             }
-            let inverse = 1.0 / (simd.sum(squares) / norm.width as f32 + norm.epsilon).sqrt();
-            let inverse = simd.splat(inverse);
-            for (index, lane) in tile.iter_mut().enumerate() {
-                let scaled = simd.multiply(simd.load(&lane[row]), inverse);
-                let weight = simd.load(&norm.weight[index]);
-                let normed = match &norm.bias {
-                    Some(bias) => simd.multiply_add(scaled, weight, simd.load(&bias[index])),
+        }
+        let mut inverses = squares;
+        for inverse in &mut inverses {
+            *inverse = simd.splat(1.0 / (simd.sum(*inverse) / norm.width as f32 + norm.epsilon).sqrt());
+        }
+        for (index, lane) in tile.iter_mut().enumerate() {
+            let weight = simd.load(&norm.weight[index]);
+            let bias = norm.bias.as_ref().map(|bias| simd.load(&bias[index]));
+            for row in 0..M {
+                let scaled = simd.multiply(simd.load(&lane[row]), inverses[row]);
+                let normed = match bias {
+                    Some(bias) => simd.multiply_add(scaled, weight, bias),
                     None => simd.multiply(scaled, weight),
                 };
                 simd.store(normed, &mut lane[row]);

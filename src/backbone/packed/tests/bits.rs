@@ -127,7 +127,7 @@ fn a_perceptron_is_its_two_maps_one_after_the_other() {
                 let input = laid_out(&*kernel, &rows);
                 let mut output = Rows::default();
                 output.like(&input, perceptron.down.outputs());
-                perceptron.run(&*kernel, &input, (&mut Vec::new(), &mut operands), &mut output);
+                perceptron.run(&*kernel, input.tiles(), (&mut Vec::new(), &mut operands), output.tiles_mut());
                 for (row, truth) in truth.iter().enumerate() {
                     assert_eq!(bits(&numbers(&output, row)), bits(truth), "{} {format:?} {count}", kernel.name());
                 }
