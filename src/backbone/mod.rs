@@ -6,6 +6,7 @@
 mod chat_template;
 mod checkpoint;
 mod decoder;
+mod deferred;
 mod encoder;
 mod export;
 mod fields;
@@ -51,6 +52,7 @@ use crate::conversation::Message;
 use crate::error::{Error, Fault, Result};
 use crate::files::{self, Digest};
 use crate::progress::{Progress, Silent};
+use deferred::Deferred;
 use hub_cache::RepositoryId;
 use model::{Architecture, Shape, Transformer};
 use score_head::ScoreHead;
@@ -137,7 +139,12 @@ impl Backbone {
             Error::Model(vec![Fault::new(path.display(), format!("the weights do not load: {error}"))])
         };
         let score_head = head.map(|head| head.load(&weights)).transpose().map_err(refused)?;
-        let transformer = architecture.load(&weights, deepest, &placement).map_err(refused)?;
+        // A card that has no room for the weights is to say so now, not hours later.
+        let transformer: Box<dyn Transformer> = if placement.device.is_cpu() {
+            Box::new(Deferred::new(architecture, weights, deepest, placement))
+        } else {
+            architecture.load(&weights, deepest, &placement).map_err(refused)?
+        };
         Ok(Self {
             place,
             folder: path,
