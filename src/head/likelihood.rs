@@ -3,7 +3,7 @@
 //! z is the score of the chosen answer minus that of the rejected one, the margin taken off; p the share of labelers
 //! who prefer the chosen one.
 
-use crate::logistic::{log_sigmoid, sigmoid};
+use crate::logistic::both_sides;
 
 /// How the label of a pair comes about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +32,9 @@ impl Likelihood {
         match self {
             Self::BradleyTerry => {
                 // Both tails from their own side: σ(z) − 1 would lose the digits of a confident pair.
-                let (right, wrong) = (sigmoid(z), sigmoid(-z));
+                let ([right, wrong], [log_right, log_wrong]) = both_sides(z);
                 Terms {
-                    loss: -(p * log_sigmoid(z) + (1.0 - p) * log_sigmoid(-z)),
+                    loss: -(p * log_right + (1.0 - p) * log_wrong),
                     slope: (1.0 - p) * right - p * wrong,
                     curvature: right * wrong,
                     ..Terms::default()

@@ -84,7 +84,8 @@ pub enum PairLoss {
 /// Which way the optimum is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Solver {
-    /// Newton up to a few thousand columns with differences in memory, L-BFGS beyond.
+    /// L-BFGS, and up to a few thousand columns with differences in memory Newton's steps at its end: as exact as those
+    /// alone, with far fewer Hessians.
     #[default]
     Automatic,
     /// Full Newton steps.
@@ -128,6 +129,8 @@ const NO_CORRELATION: f64 = 0.005;
 const WIDEST_NEWTON: usize = 2048;
 /// L-BFGS goes on until the gradient is this small compared with its start.
 const TOLERANCE: f64 = 1e-10;
+/// The same where Newton's method goes on.
+const NEAR: f64 = 1e-5;
 
 impl FitSettings {
     /// Plain Bradley-Terry with a fixed penalty.
@@ -244,6 +247,50 @@ fn smooth(preference: f64, smoothing: f64) -> f64 {
 /// [`Error::Numeric`] when no feature varies, the labels decide nothing or everything (see [`FitSettings::l2`]), or the
 /// optimum cannot be reached; what reading a row reports.
 pub fn fit(features: &dyn FeatureRows, comparisons: &[Comparison], settings: &FitSettings) -> Result<Fit> {
+    let (optimum, standardiser, precision) = optimum(features, comparisons, settings, posterior::precision)?;
+    let Optimum { head, standardised_weights, l2, l2_path, gradient_norm, iterations, tie_parameter } = optimum;
+    let label_smoothing = settings.label_smoothing;
+    let posterior = Posterior { precision, standardiser };
+    Ok(Fit {
+        head,
+        standardised_weights,
+        l2,
+        l2_path,
+        gradient_norm,
+        iterations,
+        tie_parameter,
+        label_smoothing,
+        posterior,
+    })
+}
+
+/// The head that [`fit`] finds, to ten digits, for a fraction of the cost: without a posterior, and by L-BFGS alone.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_head(features: &dyn FeatureRows, comparisons: &[Comparison], settings: &FitSettings) -> Result<LinearHead> {
+    let settings = FitSettings { solver: Solver::Lbfgs, ..settings.clone() };
+    Ok(optimum(features, comparisons, &settings, |_, _| Ok(()))?.0.head)
+}
+
+/// What the minimum of the loss gives; the fields are those of [`Fit`].
+struct Optimum {
+    head: LinearHead,
+    standardised_weights: Vec<f64>,
+    l2: f64,
+    l2_path: Vec<(f64, f64)>,
+    gradient_norm: f64,
+    iterations: usize,
+    tie_parameter: Option<f64>,
+}
+
+/// Finds the minimum, and what `look` sees of the problem there.
+fn optimum<T>(
+    features: &dyn FeatureRows,
+    comparisons: &[Comparison],
+    settings: &FitSettings,
+    look: impl FnOnce(&Problem<'_>, &[f64]) -> Result<T>,
+) -> Result<(Optimum, Standardiser, T)> {
     let comparisons = ordered(comparisons);
     check_labels(&comparisons, settings.loss)?;
     let mut standardiser = Standardiser::new(features, &comparisons)?;
@@ -264,22 +311,15 @@ pub fn fit(features: &dyn FeatureRows, comparisons: &[Comparison], settings: &Fi
     if l2 == 0.0 {
         refuse_separation(&problem, &parameters)?;
     }
-    let precision = posterior::precision(&problem, &parameters)?;
+    let seen = look(&problem, &parameters)?;
     let tie_parameter = (parameters.len() > problem.width()).then(|| parameters.pop()).flatten();
     let weights = standardiser.fold(&parameters);
     let bias = -dot(&weights, &standardiser.means) - dot(&parameters, &middle);
     drop(problem);
-    Ok(Fit {
-        head: LinearHead { weights, bias },
-        standardised_weights: parameters,
-        l2,
-        l2_path,
-        gradient_norm,
-        iterations,
-        tie_parameter,
-        label_smoothing: settings.label_smoothing,
-        posterior: Posterior { precision, standardiser },
-    })
+    let head = LinearHead { weights, bias };
+    let standardised_weights = parameters;
+    let optimum = Optimum { head, standardised_weights, l2, l2_path, gradient_norm, iterations, tie_parameter };
+    Ok((optimum, standardiser, seen))
 }
 
 /// The directions to take out after a look at the ranks of the scores of a fit without the present ones; `None` where
@@ -368,16 +408,24 @@ fn ranking(features: &dyn FeatureRows, standardiser: &Standardiser, order: &Orde
 
 fn solve(problem: &Problem<'_>, solver: Solver) -> Result<Solution> {
     let narrow = problem.dimension() <= WIDEST_NEWTON;
-    if solver == Solver::Newton || solver == Solver::Automatic && narrow && problem.is_kept() {
+    if solver == Solver::Newton {
         return newton::minimise(problem);
     }
-    let preconditioner = if narrow {
-        Preconditioner::factor(&problem.curvature(&problem.start())?, problem, problem.l2)?
-    } else {
-        let diagonal = problem.diagonal_curvature()?;
-        Preconditioner::Diagonal(diagonal.iter().map(|value| (value + problem.l2).max(f64::MIN_POSITIVE)).collect())
+    let preconditioner = || {
+        if narrow {
+            return Preconditioner::factor(&problem.curvature(&problem.start())?, problem, problem.l2);
+        }
+        let diagonal = problem.diagonal_curvature()?.into_iter().map(|value| value + problem.l2);
+        Ok(Preconditioner::Diagonal(diagonal.map(|value| value.max(f64::MIN_POSITIVE)).collect()))
     };
-    lbfgs::minimise_from(problem, &preconditioner, problem.start(), TOLERANCE)
+    let descend = |tolerance| lbfgs::minimise_from(problem, &preconditioner()?, problem.start(), tolerance);
+    if solver == Solver::Automatic && narrow && problem.is_kept() {
+        // Where L-BFGS gets nowhere, Newton's method says why.
+        let (near, before) = descend(NEAR).map_or((problem.start(), 0), |near| (near.parameters, near.iterations));
+        let solution = newton::minimise_from(problem, near)?;
+        return Ok(Solution { iterations: before + solution.iterations, ..solution });
+    }
+    descend(TOLERANCE)
 }
 
 /// Without a penalty, labels that a direction predicts without exception have no optimum: the loss falls for ever as

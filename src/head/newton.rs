@@ -27,15 +27,25 @@ pub(super) const SMALL_ENOUGH: f64 = 1e-6;
 pub(super) const NOISE: f64 = 1e-15;
 const MOST_ITERATIONS: usize = 200;
 
-/// Minimises the penalised loss by Newton's method with step halving.
+/// Minimises the penalised loss by Newton's method with step halving, from the problem's start.
+///
+/// # Errors
+/// As [`minimise_from`].
+pub(super) fn minimise(problem: &Problem<'_>) -> Result<Solution> {
+    minimise_from(problem, problem.start())
+}
+
+/// As [`minimise`], from `parameters`.
 ///
 /// # Errors
 /// [`Error::Numeric`] when the Hessian is not positive definite, the loss leaves the numbers, or the gradient stays
-/// above a millionth of its start.
-pub(super) fn minimise(problem: &Problem<'_>) -> Result<Solution> {
-    let mut point = Point::at(problem, problem.start())?;
-    let start = norm(&point.gradient);
-    let (mut iterations, mut moved) = (0, 0.0);
+/// above a millionth of its size at the problem's start.
+pub(super) fn minimise_from(problem: &Problem<'_>, parameters: Vec<f64>) -> Result<Solution> {
+    let first = Point::at(problem, problem.start())?;
+    let start = norm(&first.gradient);
+    // What an approximate method found is looked at once in any case.
+    let (mut iterations, mut moved) = (0, if parameters == first.parameters { 0.0 } else { f64::INFINITY });
+    let mut point = if parameters == first.parameters { first } else { Point::at(problem, parameters)? };
     let most = if start > NOISE * problem.total_weight() { MOST_ITERATIONS } else { 0 };
     while (norm(&point.gradient) > RELATIVE_TOLERANCE * start || moved > SMALL_STEP) && iterations < most {
         let hessian = problem.hessian(&point.parameters)?;

@@ -49,7 +49,7 @@ fn swapping_all_labels_negates_the_weights_bit_for_bit() {
     let values = (0..features.rows()).map(|row| (row % 7) as f64).collect();
     let control = Control { values, mode: ControlMode::Constraint, pairs: vec![sides] };
     for loss in [PairLoss::BradleyTerry, PairLoss::Davidson, PairLoss::PlackettLuce] {
-        for solver in [Solver::Newton, Solver::Lbfgs] {
+        for solver in [Solver::Automatic, Solver::Newton, Solver::Lbfgs] {
             let settings = FitSettings {
                 loss,
                 solver,
@@ -241,6 +241,24 @@ fn more_columns_than_pairs_and_a_single_pair_stay_finite() {
         let fitted = fit(&features, &pairs[..count], &FitSettings::with_l2(1.0)).expect("penalised");
         assert!(fitted.head.weights.iter().all(|weight| weight.is_finite()));
         assert!(fitted.posterior.error_of_difference(features.row(0), features.row(1)).is_finite());
+    }
+}
+
+#[test]
+fn a_head_is_the_same_without_its_posterior_and_whichever_way_it_is_reached() {
+    let (features, pairs) = simulated(300, &[1.0, 0.0, -0.3, 2.0, 0.1], 12);
+    for l2 in [1e-3, 1.0, 100.0] {
+        let settings = FitSettings::with_l2(l2);
+        let newton = FitSettings { solver: Solver::Newton, ..settings.clone() };
+        let truth = fit(&features, &pairs, &newton).expect("convex").head;
+        let found = fit(&features, &pairs, &settings).expect("convex");
+        assert!(found.gradient_norm < 1e-10, "{}", found.gradient_norm);
+        let quick = fit_head(&features, &pairs, &settings).expect("convex");
+        for row in 0..features.rows() {
+            let score = |head: &LinearHead| head.score(features.row(row));
+            assert!((score(&found.head) - score(&truth)).abs() < 1e-12);
+            assert!((score(&quick) - score(&truth)).abs() < 1e-7);
+        }
     }
 }
 

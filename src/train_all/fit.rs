@@ -18,7 +18,7 @@ use crate::ensemble::{ObjectiveScore, Scorer, Uncertainty};
 use crate::error::{Error, Result};
 use crate::features::bag_of_words;
 use crate::head::{
-    Fit, FitSettings, Head, LinearHead, MlpFit, Posterior, fit, fit_mlp, fit_ratings, last_layer_posterior,
+    Fit, FitSettings, Head, LinearHead, MlpFit, Posterior, fit, fit_head, fit_mlp, fit_ratings, last_layer_posterior,
 };
 use crate::progress::Progress;
 use crate::report::LearningPoint;
@@ -235,7 +235,7 @@ fn linear(config: &HeadConfig, dataset: &Dataset, pairs: &ObjectivePairs, column
         if controlled.controls.is_empty() { Vec::new() } else { columns.pooled_scores(&fit_with(&free)?.head) };
     let learning_curve = match config.loss {
         Loss::Regression => Vec::new(),
-        _ => learning_curve(columns, &training, &pairs.pairs, &controlled, fitted.l2),
+        _ => learning_curve(columns, &training, &pairs.pairs, &controlled, &fitted),
     };
     let LinearHead { mut weights, bias } = fitted.head.clone();
     weights.resize(columns.width(), 0.0);
@@ -260,6 +260,6 @@ pub(super) fn bag_of_words_scores(items: &[Item], pairs: &ObjectivePairs, settin
         // No word stands in enough training responses: the baseline knows nothing and ties everywhere.
         return Ok(vec![0.0; items.len()]);
     }
-    let fitted = fit(&words, &comparisons(&pairs.pairs, Split::Train), settings)?;
-    Ok((0..words.rows()).map(|row| fitted.head.score(words.row(row))).collect())
+    let head = fit_head(&words, &comparisons(&pairs.pairs, Split::Train), settings)?;
+    Ok((0..words.rows()).map(|row| head.score(words.row(row))).collect())
 }

@@ -4,7 +4,7 @@ use super::columns::Columns;
 use crate::assess::outcomes;
 use crate::data::{Pair, Split};
 use crate::evaluate::{accuracy, log_loss};
-use crate::head::{Comparison, FitSettings, fit};
+use crate::head::{Comparison, Fit, FitSettings, fit_head};
 use crate::report::LearningPoint;
 
 /// Parts of the training prompts, each holding those before it.
@@ -12,14 +12,14 @@ const PARTS: [f64; 6] = [1.0 / 32.0, 1.0 / 16.0, 1.0 / 8.0, 1.0 / 4.0, 1.0 / 2.0
 /// A part with fewer pairs says nothing.
 const FEWEST_PAIRS: usize = 20;
 
-/// A point for each part that has enough pairs, with the penalty of the whole: it stands for what is believed of the
+/// A point for each part that has enough pairs, with the penalty of the whole, which `fitted` is the fit of: it stands for what is believed of the
 /// weights before any pair is seen.
 pub(super) fn learning_curve(
     columns: &Columns<'_>,
     comparisons: &[Comparison],
     pairs: &[Pair],
     settings: &FitSettings,
-    l2: f64,
+    fitted: &Fit,
 ) -> Vec<LearningPoint> {
     let point = |part: f64| {
         // Prompts are drawn by digits of their digest that neither splits nor folds look at first.
@@ -28,10 +28,13 @@ pub(super) fn learning_curve(
         if some.len() < FEWEST_PAIRS {
             return None;
         }
-        let settings = FitSettings { l2: Some(l2), ..settings.clone() };
-        // A small part may have only ties or none: then there is no such point.
-        let head = fit(columns.pooled(), &some, &settings).ok()?.head;
-        let scores = columns.pooled_scores(&head);
+        let scores = if some.len() == comparisons.len() {
+            columns.pooled_scores(&fitted.head)
+        } else {
+            let settings = FitSettings { l2: Some(fitted.l2), ..settings.clone() };
+            // A small part may have only ties or none: then there is no such point.
+            columns.pooled_scores(&fit_head(columns.pooled(), &some, &settings).ok()?)
+        };
         let outcomes = outcomes(pairs, Split::Test, &|item| scores[item]);
         Some(LearningPoint { pairs: some.len(), accuracy: accuracy(&outcomes), log_loss: log_loss(&outcomes) })
     };

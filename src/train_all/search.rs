@@ -10,7 +10,7 @@ use crate::data::{Dataset, ObjectivePairs, Split};
 use crate::error::Result;
 use crate::evaluate::{accuracy, log_loss};
 use crate::features::Features;
-use crate::head::{FitSettings, fit};
+use crate::head::{FitSettings, fit_head};
 use crate::progress::Progress;
 use crate::report::{ReadoutObjective, ReadoutSummary};
 
@@ -67,8 +67,8 @@ fn judge(
     trained: &[(FitSettings, &ObjectivePairs)],
 ) -> Result<ReadoutSummary> {
     let judge = |(settings, pairs): &(FitSettings, &ObjectivePairs)| {
-        let fitted = fit(columns.pooled(), &comparisons(&pairs.pairs, Split::Train), settings)?;
-        let scores = columns.pooled_scores(&fitted.head);
+        let head = fit_head(columns.pooled(), &comparisons(&pairs.pairs, Split::Train), settings)?;
+        let scores = columns.pooled_scores(&head);
         let outcomes = outcomes(&pairs.pairs, Split::Calibration, &|item| scores[item]);
         let (log_loss, accuracy) = (log_loss(&outcomes), accuracy(&outcomes));
         Ok(ReadoutObjective { name: pairs.name.clone(), log_loss, accuracy })
