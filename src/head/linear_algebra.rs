@@ -2,17 +2,23 @@
 
 use candle_core::{Device, Tensor};
 
-/// Σ aᵢbᵢ with eight running sums, so that the compiler can use vector registers without reordering anything.
+/// Σ aᵢbᵢ with eight running sums, added half to half, so that the compiler can use vector registers without reordering
+/// anything.
 pub(super) fn dot(left: &[f64], right: &[f64]) -> f64 {
     let mut sums = [0f64; 8];
-    let (left_chunks, right_chunks) = (left.chunks_exact(8), right.chunks_exact(8));
-    let tail: f64 = left_chunks.remainder().iter().zip(right_chunks.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in left_chunks.zip(right_chunks) {
+    let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
+    for (left, right) in left.iter().zip(right) {
         for lane in 0..8 {
-            sums[lane] += a[lane] * b[lane];
+            sums[lane] += left[lane] * right[lane];
         }
     }
-    ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])) + tail
+    let rest: f64 = left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum();
+    for half in [4, 2] {
+        for lane in 0..half {
+            sums[lane] += sums[half + lane];
+        }
+    }
+    (sums[0] + sums[1]) + rest
 }
 
 /// `target += factor · source`.

@@ -56,7 +56,7 @@ impl Rows {
     }
 
     /// Copies sixteen numbers of each of consecutive `rows`, which lie in tiles of `M`, into as many lanes.
-    #[inline(always)]
+    #[inline]
     pub(in crate::backbone) fn copy_lanes<const M: usize>(&self, rows: &Range<usize>, lane: usize, into: &mut [Lane]) {
         let (mut row, mut into) = (rows.start, into);
         while row < rows.end {

@@ -62,8 +62,9 @@ impl<'a> Differences<'a> {
     pub(super) fn subset(&self, kept: &[usize]) -> Self {
         match self {
             Self::Kept { width, values } => {
-                let row = |&row: &usize| values[row * width..(row + 1) * width].iter().copied();
-                Self::Kept { width: *width, values: kept.iter().flat_map(row).collect() }
+                let mut some = Vec::with_capacity(kept.len() * width);
+                kept.iter().for_each(|row| some.extend_from_slice(&values[row * width..(row + 1) * width]));
+                Self::Kept { width: *width, values: some }
             }
             Self::Made { features, standardiser, pairs } => {
                 Self::Made { features: *features, standardiser, pairs: kept.iter().map(|&row| pairs[row]).collect() }
