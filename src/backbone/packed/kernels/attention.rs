@@ -133,7 +133,8 @@ fn gather_keys<S: Simd, const M: usize>(
 fn gather<const M: usize>(attention: &Attention, (rows, span): (&Rows, &Span), lane: usize, into: &mut Vec<Lane>) {
     let tokens = span.len().next_multiple_of(16);
     into.resize(attention.lanes * tokens, Lane::ZERO);
-    for (part, into) in into.chunks_exact_mut(tokens).enumerate() {
+    // A text without a token has nothing to lay out.
+    for (part, into) in into.chunks_exact_mut(tokens.max(1)).enumerate() {
         let (shared, rest) = into.split_at_mut(span.shared.len());
         let (own, beyond) = rest.split_at_mut(span.own.len());
         rows.copy_lanes::<M>(&span.shared, lane + part, shared);
