@@ -1,7 +1,7 @@
 //! A transformer that is laid out for its kernel when the first text comes: a run that finds all its texts in the cache
 //! needs none.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::LazyLock;
 
 use candle_core::{Error, Result, Tensor};
 
@@ -9,15 +9,10 @@ use super::checkpoint::Weights;
 use super::model::{Architecture, Placement, Transformer};
 use super::tokens::Encoded;
 
-/// Checked weights, and what becomes of them.
-pub(super) struct Deferred {
-    architecture: Box<dyn Architecture>,
-    deepest: usize,
-    placement: Placement,
-    /// Let go as soon as they are laid out.
-    weights: Mutex<Option<Weights>>,
-    transformer: OnceLock<std::result::Result<Box<dyn Transformer>, String>>,
-}
+type Loaded = std::result::Result<Box<dyn Transformer>, String>;
+
+/// Checked weights until the first text, then the transformer made of them.
+pub(super) struct Deferred(LazyLock<Loaded, Box<dyn FnOnce() -> Loaded + Send>>);
 
 impl Deferred {
     /// A transformer of `weights` up to layer `deepest`.
@@ -27,8 +22,8 @@ impl Deferred {
         deepest: usize,
         placement: Placement,
     ) -> Self {
-        let (weights, transformer) = (Mutex::new(Some(weights)), OnceLock::new());
-        Self { architecture, deepest, placement, weights, transformer }
+        let load = move || architecture.load(&weights, deepest, &placement).map_err(|error| error.to_string());
+        Self(LazyLock::new(Box::new(load)))
     }
 
     /// The transformer, which the first call makes.
@@ -36,12 +31,7 @@ impl Deferred {
     /// # Errors
     /// When candle refuses a tensor.
     fn transformer(&self) -> Result<&dyn Transformer> {
-        let load = || {
-            let weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let weights = weights.ok_or_else(|| "the weights are gone".to_owned())?;
-            self.architecture.load(&weights, self.deepest, &self.placement).map_err(|error| error.to_string())
-        };
-        match self.transformer.get_or_init(load) {
+        match &*self.0 {
             Ok(transformer) => Ok(&**transformer),
             Err(error) => Err(Error::Msg(format!("the weights do not load: {error}"))),
         }

@@ -43,9 +43,13 @@ pub(super) fn minimise(problem: &Problem<'_>) -> Result<Solution> {
 pub(super) fn minimise_from(problem: &Problem<'_>, parameters: Vec<f64>) -> Result<Solution> {
     let first = Point::at(problem, problem.start())?;
     let start = norm(&first.gradient);
-    // What an approximate method found is looked at once in any case.
-    let (mut iterations, mut moved) = (0, if parameters == first.parameters { 0.0 } else { f64::INFINITY });
-    let mut point = if parameters == first.parameters { first } else { Point::at(problem, parameters)? };
+    let mut iterations = 0;
+    let (mut point, mut moved) = if parameters == first.parameters {
+        (first, 0.0)
+    } else {
+        // What an approximate method found is looked at once in any case.
+        (Point::at(problem, parameters)?, f64::INFINITY)
+    };
     let most = if start > NOISE * problem.total_weight() { MOST_ITERATIONS } else { 0 };
     while (norm(&point.gradient) > RELATIVE_TOLERANCE * start || moved > SMALL_STEP) && iterations < most {
         let hessian = problem.hessian(&point.parameters)?;

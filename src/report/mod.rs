@@ -25,7 +25,6 @@ use std::path::{Path, PathBuf};
 pub use benchmarks::{BenchmarkRow, BenchmarkSummary, BenchmarkTable, conclusion};
 pub use findings::{Finding, findings};
 pub use head_summary::{ControlSummary, FitSummary, LearningPoint, MlpSummary, TrainingPairs};
-use polars::prelude::DataFrame;
 use rayon::prelude::*;
 pub use summary::{
     AgreementSummary, AuditSummary, BAG_OF_WORDS, BackboneSummary, Baseline, BestWeights, BiasSummary, COMBINED,
@@ -40,7 +39,6 @@ pub use warnings::{Warning, warnings};
 
 use crate::error::{Error, Fault, Result};
 use crate::files;
-use plots::Figure;
 
 /// The file that holds every number of a report.
 const DOCUMENT: &str = "report.json";
@@ -53,29 +51,30 @@ const DOCUMENT: &str = "report.json";
 /// # Errors
 /// [`crate::error::Error::Io`] when a file cannot be written.
 pub fn write_report(folder: &Path, summary: &RunSummary) -> Result<Vec<PathBuf>> {
+    let page = html::page(summary)?;
     let write = |name: String, bytes: &[u8]| {
         let path = folder.join(name);
         files::write_atomic(&path, bytes)?;
         Ok::<PathBuf, Error>(path)
     };
     let (figures, tables) = (plots::figures(summary), tables::all(summary)?);
-    let draw = |figure: &Figure<'_>| write(format!("plots/{}.png", figure.slug), &figure.png()?);
-    let store = |(name, mut frame): (&str, DataFrame)| {
-        let csv = write(format!("tables/{name}.csv"), &tables::csv(&frame)?)?;
-        Ok([csv, write(format!("tables/{name}.parquet"), &tables::parquet(&mut frame)?)?])
-    };
-    let (page, (plots, tables)) = rayon::join(
-        || html::page(summary),
-        || {
-            let plots = || figures.par_iter().map(draw).collect::<Result<Vec<PathBuf>>>();
-            let tables = || tables.into_par_iter().map(store).collect::<Result<Vec<[PathBuf; 2]>>>();
-            rayon::join(plots, tables)
+    let (plots, tables) = rayon::join(
+        || -> Result<Vec<PathBuf>> {
+            let draw = figures.par_iter().map(|figure| write(format!("plots/{}.png", figure.slug), &figure.png()?));
+            draw.collect()
+        },
+        || -> Result<Vec<[PathBuf; 2]>> {
+            let store = tables.into_par_iter().map(|(name, mut frame)| {
+                let csv = write(format!("tables/{name}.csv"), &tables::csv(&frame)?)?;
+                Ok([csv, write(format!("tables/{name}.parquet"), &tables::parquet(&mut frame)?)?])
+            });
+            store.collect()
         },
     );
     let mut written = plots?;
     written.extend(tables?.into_flattened());
     written.push(write(DOCUMENT.to_owned(), &json(summary)?)?);
-    written.push(write("index.html".to_owned(), page?.as_bytes())?);
+    written.push(write("index.html".to_owned(), page.as_bytes())?);
     written.rotate_right(1);
     let drawn = |slug: &&&str| figures.iter().any(|figure| figure.slug == **slug);
     let stale = plots::SLUGS.iter().filter(|slug| !drawn(slug)).map(|slug| folder.join(format!("plots/{slug}.png")));

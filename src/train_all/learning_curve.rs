@@ -12,8 +12,8 @@ const PARTS: [f64; 6] = [1.0 / 32.0, 1.0 / 16.0, 1.0 / 8.0, 1.0 / 4.0, 1.0 / 2.0
 /// A part with fewer pairs says nothing.
 const FEWEST_PAIRS: usize = 20;
 
-/// A point for each part that has enough pairs, with the penalty of the whole, which `fitted` is the fit of: it stands for what is believed of the
-/// weights before any pair is seen.
+/// A point for each part that has enough pairs, with the penalty of `fitted`, which is the fit of the whole: it stands for
+/// what is believed of the weights before any pair is seen.
 pub(super) fn learning_curve(
     columns: &Columns<'_>,
     comparisons: &[Comparison],

@@ -174,13 +174,13 @@ impl Encoder {
             kernel.attend(&self.attention, (&room.projected, span), &mut room.attention, &mut room.context);
             let whole = span.own.end / height / BLOCK * BLOCK;
             let part = complete..if span.own.end == batch.rows { tiles } else { whole };
-            self.after_attention(layer, &part, room);
+            self.finish(layer, &part, room);
             complete = part.end;
         }
     }
 
     /// What a layer makes of the tiles `part` after their attention.
-    fn after_attention(&self, layer: &Layer, part: &Range<usize>, room: &mut Room) {
+    fn finish(&self, layer: &Layer, part: &Range<usize>, room: &mut Room) {
         let kernel = &*self.kernel;
         let (states, added) = (room.states.some_tiles_mut(part), room.added.some_tiles_mut(part));
         kernel.linear(&layer.output, room.context.some_tiles(part), &mut room.operands, added);
