@@ -40,7 +40,7 @@ pub(super) fn add(
             let sum = sum(features, standardiser, comparison)?;
             rows.extend(sum.iter().zip(&mean).map(|(value, mean)| factor * (value - mean)));
         }
-        let gram = transposed_product(&rows, &rows, width).map_err(|error| {
+        let gram = transposed_product(&rows, &rows, rows.len() / width).map_err(|error| {
             Error::Numeric(vec![Fault::new("head", format!("the centring penalty cannot be computed: {error}"))])
         })?;
         add_scaled(quadratic, 1.0, &gram);

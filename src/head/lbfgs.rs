@@ -1,104 +1,136 @@
 //! L-BFGS with a preconditioner: for wide features, for differences that do not fit into memory, and for many nearby
 //! fits at the price of one factorisation.
 //!
-//! Nocedal & Wright, Numerical Optimization, algorithm 7.4, with the initial inverse Hessian given by the curvature at
-//! the start, where the logistic loss is steepest (Böhning & Lindsay 1988: it bounds the curvature everywhere).
+//! Nocedal & Wright, Numerical Optimization, algorithm 7.4, with a [`Preconditioner`] for the initial inverse Hessian.
 
 use std::collections::VecDeque;
 
-use super::linear_algebra::{Cholesky, add_scaled, dot, norm};
-use super::newton::{NOISE, Point, SMALL_ENOUGH, Solution, accepted};
+use super::linear_algebra::{add_scaled, dot, norm};
+use super::newton::{MOST_HALVINGS, NOISE, Point, SMALL_ENOUGH, Solution, accepted};
+use super::preconditioner::Preconditioner;
 use super::problem::Problem;
-use crate::error::{Error, Fault, Result};
+use crate::error::Result;
 
 const MEMORY: usize = 10;
 const MOST_ITERATIONS: usize = 1000;
 
-/// An approximate inverse of the Hessian.
-pub(super) enum Preconditioner {
-    /// The whole matrix, factored.
-    Factor(Cholesky),
-    /// Its diagonal.
-    Diagonal(Vec<f64>),
-}
-
-impl Preconditioner {
-    /// The factor of a curvature matrix with `l2` added to the weights' diagonal (not to Davidson's θ).
-    ///
-    /// # Errors
-    /// [`Error::Numeric`] when it is not positive definite.
-    pub(super) fn factor(curvature: &[f64], problem: &Problem<'_>, l2: f64) -> Result<Self> {
-        let dimension = problem.dimension();
-        let mut matrix = curvature.to_vec();
-        (0..problem.width()).for_each(|index| matrix[index * dimension + index] += l2);
-        let factor = Cholesky::new(&matrix, dimension);
-        let singular = || Fault::new("head", "the features are collinear and l2 is 0").help("set a larger head.l2");
-        factor.map(Self::Factor).ok_or_else(|| Error::Numeric(vec![singular()]))
-    }
-
-    fn apply(&self, vector: &[f64]) -> Vec<f64> {
-        match self {
-            Self::Factor(factor) => factor.solve(vector),
-            Self::Diagonal(diagonal) => vector.iter().zip(diagonal).map(|(value, scale)| value / scale).collect(),
-        }
-    }
-}
-
+/// A step with what it did to the gradient.
 struct Update {
     step: Vec<f64>,
     change: Vec<f64>,
+    preconditioned_change: Vec<f64>,
     curvature: f64,
 }
 
-/// Minimises from `parameters` until the gradient is `tolerance` times its size at the problem's start, or no step
-/// lowers the loss any more.
+/// A minimisation on its way: it says where it wants to look, and is told what was found there.
+pub(super) struct Descent<'p> {
+    preconditioner: &'p Preconditioner,
+    /// Where it stands.
+    point: Point,
+    preconditioned_gradient: Vec<f64>,
+    memory: VecDeque<Update>,
+    direction: Vec<f64>,
+    length: f64,
+    target: f64,
+    iterations: usize,
+    halvings: usize,
+}
+
+impl<'p> Descent<'p> {
+    /// From `point` until the gradient is at most `target`.
+    pub(super) fn new(point: Point, target: f64, preconditioner: &'p Preconditioner) -> Self {
+        let preconditioned_gradient = preconditioner.apply(&point.gradient);
+        let (memory, direction) = (VecDeque::new(), preconditioned_gradient.clone());
+        let (length, iterations, halvings) = (1.0, 0, 0);
+        Self { preconditioner, point, preconditioned_gradient, memory, direction, length, target, iterations, halvings }
+    }
+
+    /// The parameters to look at next; `None` when the gradient is small enough, or no step lowers the loss any more.
+    pub(super) fn wants(&self) -> Option<Vec<f64>> {
+        let done = norm(&self.point.gradient) <= self.target
+            || self.iterations == MOST_ITERATIONS
+            || self.halvings == MOST_HALVINGS;
+        (!done).then(|| self.point.below(&self.direction, self.length))
+    }
+
+    /// Goes to `next`, which is what [`Descent::wants`] asked for, if it is better; or the next step is half as long.
+    /// Says whether it went.
+    pub(super) fn take(&mut self, next: Point) -> bool {
+        if !self.point.yields_to(&next, &self.direction, self.length) {
+            self.length *= 0.5;
+            self.halvings += 1;
+            return false;
+        }
+        let difference = |new: &[f64], old: &[f64]| new.iter().zip(old).map(|(a, b)| a - b).collect::<Vec<f64>>();
+        let preconditioned = self.preconditioner.apply(&next.gradient);
+        let step = difference(&next.parameters, &self.point.parameters);
+        let change = difference(&next.gradient, &self.point.gradient);
+        let preconditioned_change = difference(&preconditioned, &self.preconditioned_gradient);
+        let curvature = dot(&step, &change);
+        if curvature > 0.0 {
+            self.memory.truncate(MEMORY - 1);
+            self.memory.push_front(Update { step, change, preconditioned_change, curvature });
+        }
+        (self.point, self.preconditioned_gradient) = (next, preconditioned);
+        self.direction = self.descent();
+        (self.length, self.halvings) = (1.0, 0);
+        self.iterations += 1;
+        true
+    }
+
+    /// The two-loop recursion: an approximate inverse Hessian times the gradient. The preconditioner is scaled to the
+    /// curvature last seen (equation 7.20), which dies out where labels become separable.
+    fn descent(&self) -> Vec<f64> {
+        let mut rest = self.point.gradient.clone();
+        let mut direction = self.preconditioned_gradient.clone();
+        let mut factors = Vec::with_capacity(self.memory.len());
+        for update in &self.memory {
+            let factor = dot(&update.step, &rest) / update.curvature;
+            add_scaled(&mut rest, -factor, &update.change);
+            add_scaled(&mut direction, -factor, &update.preconditioned_change);
+            factors.push(factor);
+        }
+        if let Some(last) = self.memory.front() {
+            let scale = last.curvature / dot(&last.change, &last.preconditioned_change);
+            direction.iter_mut().for_each(|value| *value *= scale);
+        }
+        for (update, factor) in self.memory.iter().zip(factors).rev() {
+            let correction = factor - dot(&update.change, &direction) / update.curvature;
+            add_scaled(&mut direction, correction, &update.step);
+        }
+        direction
+    }
+
+    /// Euclidean norm of the gradient where it stands.
+    pub(super) fn gradient_norm(&self) -> f64 {
+        norm(&self.point.gradient)
+    }
+
+    /// Where it ended.
+    fn solution(self) -> Solution {
+        let gradient_norm = self.gradient_norm();
+        Solution { parameters: self.point.parameters, gradient_norm, iterations: self.iterations }
+    }
+}
+
+/// Minimises from the problem's start until the gradient is `tolerance` times its size there, or no step lowers
+/// the loss any more.
 ///
 /// # Errors
 /// [`Error::Numeric`] when the loss leaves the numbers; what reading a row reports.
-pub(super) fn minimise_from(
-    problem: &Problem<'_>,
-    preconditioner: &Preconditioner,
-    parameters: Vec<f64>,
-    tolerance: f64,
-) -> Result<Solution> {
+pub(super) fn minimise(problem: &Problem<'_>, preconditioner: &Preconditioner, tolerance: f64) -> Result<Solution> {
     let first = Point::at(problem, problem.start())?;
-    let start = norm(&first.gradient);
-    let target = (tolerance * start).max(NOISE * problem.total_weight());
-    let mut point = if parameters == first.parameters { first } else { Point::at(problem, parameters)? };
-    let mut memory: VecDeque<Update> = VecDeque::new();
-    let mut iterations = 0;
-    while norm(&point.gradient) > target && iterations < MOST_ITERATIONS {
-        let direction = descent(&point.gradient, &memory, preconditioner);
-        let Some(next) = point.halve_until_better(problem, &direction)? else { break };
-        let difference = |new: &[f64], old: &[f64]| new.iter().zip(old).map(|(a, b)| a - b).collect::<Vec<f64>>();
-        let step = difference(&next.parameters, &point.parameters);
-        let change = difference(&next.gradient, &point.gradient);
-        let curvature = dot(&step, &change);
-        if curvature > 0.0 {
-            memory.truncate(MEMORY - 1);
-            memory.push_front(Update { step, change, curvature });
-        }
-        point = next;
-        iterations += 1;
+    let (start, weight) = (norm(&first.gradient), problem.total_weight());
+    let mut descent = Descent::new(first, target(start, weight, tolerance), preconditioner);
+    while let Some(parameters) = descent.wants() {
+        descent.take(Point::at(problem, parameters)?);
     }
-    let gradient_norm = norm(&point.gradient);
-    accepted(problem, gradient_norm, start, tolerance.max(SMALL_ENOUGH))?;
-    Ok(Solution { parameters: point.parameters, gradient_norm, iterations })
+    let solution = descent.solution();
+    accepted(weight, solution.gradient_norm, start, tolerance.max(SMALL_ENOUGH))?;
+    Ok(solution)
 }
 
-/// The two-loop recursion: an approximate inverse Hessian times the gradient.
-fn descent(gradient: &[f64], memory: &VecDeque<Update>, preconditioner: &Preconditioner) -> Vec<f64> {
-    let mut rest = gradient.to_vec();
-    let mut factors = Vec::with_capacity(memory.len());
-    for update in memory {
-        let factor = dot(&update.step, &rest) / update.curvature;
-        add_scaled(&mut rest, -factor, &update.change);
-        factors.push(factor);
-    }
-    let mut direction = preconditioner.apply(&rest);
-    for (update, factor) in memory.iter().zip(factors).rev() {
-        let correction = factor - dot(&update.change, &direction) / update.curvature;
-        add_scaled(&mut direction, correction, &update.step);
-    }
-    direction
+/// How small the gradient of labels of some `weight` is to become that had the size `start`.
+pub(super) fn target(start: f64, weight: f64, tolerance: f64) -> f64 {
+    (tolerance * start).max(NOISE * weight)
 }

@@ -1,6 +1,7 @@
 //! The few dense f64 kernels a head needs, in a fixed order of operations.
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 
 /// Σ aᵢbᵢ with eight running sums, added half to half, so that the compiler can use vector registers without reordering
 /// anything.
@@ -33,6 +34,35 @@ pub(super) fn norm(vector: &[f64]) -> f64 {
     dot(vector, vector).sqrt()
 }
 
+/// Columns of a symmetric product that are computed together.
+const SYMMETRIC_PANEL: usize = 128;
+
+/// The symmetric matrix AᵀDA of A, `(rows, width)`, and DA with a diagonal D: row-major `(width, width)`, of which little
+/// more than half is computed.
+///
+/// # Errors
+/// When candle's matrix product fails.
+pub(super) fn symmetric_product(matrix: &Tensor, scaled: &Tensor) -> candle_core::Result<Vec<f64>> {
+    let width = matrix.dim(1)?;
+    let panel = |start: usize| -> candle_core::Result<Vec<f64>> {
+        let below = matrix.narrow(1, start, width - start)?.t()?;
+        let columns = scaled.narrow(1, start, SYMMETRIC_PANEL.min(width - start))?;
+        below.matmul(&columns)?.flatten_all()?.to_vec1()
+    };
+    let starts: Vec<usize> = (0..width).step_by(SYMMETRIC_PANEL).collect();
+    let panels: Vec<Vec<f64>> = starts.par_iter().map(|&start| panel(start)).collect::<candle_core::Result<_>>()?;
+    let mut product = vec![0f64; width * width];
+    for (start, panel) in starts.into_iter().zip(panels) {
+        for (row, line) in (start..width).zip(panel.chunks_exact(SYMMETRIC_PANEL.min(width - start))) {
+            for (column, &value) in (start..=row).zip(line) {
+                product[row * width + column] = value;
+                product[column * width + row] = value;
+            }
+        }
+    }
+    Ok(product)
+}
+
 /// A Cholesky factor L of a symmetric positive definite matrix, A = LLᵀ, row-major lower triangle.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cholesky {
@@ -41,7 +71,7 @@ pub(super) struct Cholesky {
 }
 
 /// Columns factored together; what lies right of them is updated by one matrix product.
-const PANEL: usize = 48;
+const PANEL: usize = 64;
 
 impl Cholesky {
     /// Factors `matrix` (row-major `size × size`, lower triangle read); `None` when it is not positive definite.

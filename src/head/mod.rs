@@ -18,6 +18,7 @@ mod newton;
 mod novelty;
 mod plackett_luce;
 mod posterior;
+mod preconditioner;
 mod problem;
 mod regression;
 mod standardise;
@@ -36,12 +37,12 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
-use cross_validation::choose_l2;
-use lbfgs::Preconditioner;
+use cross_validation::{Choice, choose_l2};
 use likelihood::{Likelihood, is_tie};
 use linear_algebra::dot;
 use newton::Solution;
 use plackett_luce::{Order, Ranking};
+use preconditioner::Preconditioner;
 use problem::Problem;
 
 /// One comparison of two feature rows.
@@ -295,8 +296,8 @@ fn optimum<T>(
     check_labels(&comparisons, settings.loss)?;
     let mut standardiser = Standardiser::new(features, &comparisons)?;
     standardiser.forbidden = control::forbidden(features, &standardiser, &settings.controls, None)?;
-    let (l2, l2_path) = if let Some(l2) = settings.l2 {
-        (l2, Vec::new())
+    let Choice { l2, path: l2_path, preconditioner } = if let Some(l2) = settings.l2 {
+        Choice { l2, path: Vec::new(), preconditioner: None }
     } else {
         let (problem, _) = problem(features, &comparisons, &standardiser, settings)?;
         choose_l2(&problem, &settings.l2_grid, settings.folds)?
@@ -307,7 +308,7 @@ fn optimum<T>(
     }
     let (mut problem, middle) = problem(features, &comparisons, &standardiser, settings)?;
     problem.set_l2(l2);
-    let Solution { mut parameters, gradient_norm, iterations } = solve(&problem, settings.solver)?;
+    let Solution { mut parameters, gradient_norm, iterations } = solve(&problem, settings.solver, preconditioner)?;
     if l2 == 0.0 {
         refuse_separation(&problem, &parameters)?;
     }
@@ -335,7 +336,7 @@ fn better_forbidden(
     }
     let (mut problem, _) = problem(features, comparisons, standardiser, settings)?;
     problem.set_l2(l2);
-    let weights = solve(&problem, settings.solver)?.parameters[..problem.width()].to_vec();
+    let weights = solve(&problem, settings.solver, None)?.parameters[..problem.width()].to_vec();
     if control::largest_correlation(features, standardiser, &settings.controls, &weights)? <= NO_CORRELATION {
         return Ok(None);
     }
@@ -406,20 +407,15 @@ fn ranking(features: &dyn FeatureRows, standardiser: &Standardiser, order: &Orde
     Ok(Ranking { items, weight: order.weight, group: order.group })
 }
 
-fn solve(problem: &Problem<'_>, solver: Solver) -> Result<Solution> {
-    let narrow = problem.dimension() <= WIDEST_NEWTON;
+/// Finds the minimum; `known` preconditions the way there.
+fn solve(problem: &Problem<'_>, solver: Solver, known: Option<Preconditioner>) -> Result<Solution> {
     if solver == Solver::Newton {
         return newton::minimise(problem);
     }
-    let preconditioner = || {
-        if narrow {
-            return Preconditioner::factor(&problem.curvature(&problem.start())?, problem, problem.l2);
-        }
-        let diagonal = problem.diagonal_curvature()?.into_iter().map(|value| value + problem.l2);
-        Ok(Preconditioner::Diagonal(diagonal.map(|value| value.max(f64::MIN_POSITIVE)).collect()))
-    };
-    let descend = |tolerance| lbfgs::minimise_from(problem, &preconditioner()?, problem.start(), tolerance);
-    if solver == Solver::Automatic && narrow && problem.is_kept() {
+    let known =
+        known.map_or_else(|| Preconditioner::for_penalties(problem, &[problem.l2], 1.0), |known| Ok(vec![known]));
+    let descend = |tolerance| lbfgs::minimise(problem, &known?[0], tolerance);
+    if solver == Solver::Automatic && problem.dimension() <= WIDEST_NEWTON && problem.is_kept() {
         // Where L-BFGS gets nowhere, Newton's method says why.
         let (near, before) = descend(NEAR).map_or((problem.start(), 0), |near| (near.parameters, near.iterations));
         let solution = newton::minimise_from(problem, near)?;

@@ -20,12 +20,19 @@ const RELATIVE_TOLERANCE: f64 = 1e-12;
 /// Newton's error is squared by each step: one this short, compared with the parameters, leaves rounding. A small
 /// gradient alone does not say so where a weak penalty makes the loss flat.
 const SMALL_STEP: f64 = 1e-5;
+/// A factor that makes the gradient this much smaller serves the next step too (chord steps: Ortega & Rheinboldt 1970,
+/// section 7.1), which is then for nothing but the price of a gradient.
+const CONTRACTION: f64 = 1e-3;
+/// The error left by such a step is a part of the step, not its square.
+const SMALL_CHORD: f64 = 1e-10;
 /// What still counts as the optimum, where rounding stops the descent before.
 pub(super) const SMALL_ENOUGH: f64 = 1e-6;
 /// A gradient this small compared with the weight of all pairs is rounding noise of the sum it is. Where labels balance
 /// (each pair as often one way as the other), the start has such a gradient, and its weights of exactly 0 are the optimum.
 pub(super) const NOISE: f64 = 1e-15;
 const MOST_ITERATIONS: usize = 200;
+/// A step this often halved leads nowhere.
+pub(super) const MOST_HALVINGS: usize = 40;
 
 /// Minimises the penalised loss by Newton's method with step halving, from the problem's start.
 ///
@@ -51,9 +58,10 @@ pub(super) fn minimise_from(problem: &Problem<'_>, parameters: Vec<f64>) -> Resu
         (Point::at(problem, parameters)?, f64::INFINITY)
     };
     let most = if start > NOISE * problem.total_weight() { MOST_ITERATIONS } else { 0 };
-    while (norm(&point.gradient) > RELATIVE_TOLERANCE * start || moved > SMALL_STEP) && iterations < most {
-        let hessian = problem.hessian(&point.parameters)?;
-        let Some(factor) = Cholesky::new(&hessian, problem.dimension()) else {
+    let (mut kept, mut short) = (None, SMALL_STEP);
+    while (norm(&point.gradient) > RELATIVE_TOLERANCE * start || moved > short) && iterations < most {
+        let fresh = kept.is_none();
+        let Some(factor) = kept.take().map_or_else(|| factor(problem, &point), |factor| Ok(Some(factor)))? else {
             // Without a penalty the curvature of separable labels dies out on the way.
             if iterations > 0 {
                 break;
@@ -61,23 +69,35 @@ pub(super) fn minimise_from(problem: &Problem<'_>, parameters: Vec<f64>) -> Resu
             return Err(not_convex(problem.l2));
         };
         let step = factor.solve(&point.gradient);
-        let Some(next) = point.halve_until_better(problem, &step)? else { break };
+        let Some(next) = point.halve_until_better(problem, &step)? else {
+            if fresh {
+                break;
+            }
+            continue;
+        };
         moved = norm(&step) / norm(&next.parameters).max(f64::MIN_POSITIVE);
+        short = if fresh { SMALL_STEP } else { SMALL_CHORD };
+        kept = (norm(&next.gradient) <= CONTRACTION * norm(&point.gradient)).then_some(factor);
         point = next;
         iterations += 1;
     }
     let gradient_norm = norm(&point.gradient);
-    accepted(problem, gradient_norm, start, SMALL_ENOUGH)?;
+    accepted(problem.total_weight(), gradient_norm, start, SMALL_ENOUGH)?;
     Ok(Solution { parameters: point.parameters, gradient_norm, iterations })
 }
 
-/// Whether a gradient is at most `share` of its size at the start, or rounding noise of the sum it is, so that its point
-/// may be called the optimum.
+/// The factor of the Hessian at `point`; `None` when it is not positive definite.
+fn factor(problem: &Problem<'_>, point: &Point) -> Result<Option<Cholesky>> {
+    Ok(Cholesky::new(&problem.hessian(&point.parameters)?, problem.dimension()))
+}
+
+/// Whether a gradient is at most `share` of its size at the start, or rounding noise of the sum of labels of that `weight`,
+/// so that its point may be called the optimum.
 ///
 /// # Errors
 /// [`Error::Numeric`] when it is not.
-pub(super) fn accepted(problem: &Problem<'_>, gradient_norm: f64, start: f64, share: f64) -> Result<()> {
-    if gradient_norm <= share * start || gradient_norm <= 1e-12 * problem.total_weight() {
+pub(super) fn accepted(weight: f64, gradient_norm: f64, start: f64, share: f64) -> Result<()> {
+    if gradient_norm <= share * start || gradient_norm <= 1e-12 * weight {
         return Ok(());
     }
     Err(Error::Numeric(vec![
@@ -97,12 +117,11 @@ pub(super) struct Point {
 }
 
 impl Point {
-    /// The point at `parameters`.
+    /// `parameters` with the loss and its gradient there.
     ///
     /// # Errors
-    /// [`Error::Numeric`] when loss or gradient is not finite there; what reading a row reports.
-    pub(super) fn at(problem: &Problem<'_>, parameters: Vec<f64>) -> Result<Self> {
-        let (loss, gradient) = problem.loss_and_gradient(&parameters)?;
+    /// [`Error::Numeric`] when one of them is not finite.
+    pub(super) fn new(parameters: Vec<f64>, loss: f64, gradient: Vec<f64>) -> Result<Self> {
         if !loss.is_finite() || gradient.iter().any(|slope| !slope.is_finite()) {
             return Err(Error::Numeric(vec![
                 Fault::new("head", "the loss is not a finite number").help("check margins and weights of the pairs"),
@@ -111,21 +130,39 @@ impl Point {
         Ok(Self { parameters, loss, gradient })
     }
 
-    /// The first of the steps −1, −½, −¼ … along `step` that lowers the loss enough (Armijo), or, at rounding level,
-    /// the gradient.
+    /// The point at `parameters`.
+    ///
+    /// # Errors
+    /// As [`Point::new`]; what reading a row reports.
+    pub(super) fn at(problem: &Problem<'_>, parameters: Vec<f64>) -> Result<Self> {
+        let (loss, gradient) = problem.loss_and_gradient(&parameters)?;
+        Self::new(parameters, loss, gradient)
+    }
+
+    /// The parameters `length` times `step` below.
+    pub(super) fn below(&self, step: &[f64], length: f64) -> Vec<f64> {
+        let mut parameters = self.parameters.clone();
+        add_scaled(&mut parameters, -length, step);
+        parameters
+    }
+
+    /// Whether `next`, which lies `length` times `step` below, has a loss that is low enough (Armijo), or, at rounding
+    /// level, a smaller gradient.
+    pub(super) fn yields_to(&self, next: &Self, step: &[f64], length: f64) -> bool {
+        let enough = next.loss <= self.loss - 1e-4 * length * dot(&self.gradient, step);
+        let level = (next.loss - self.loss).abs() <= 1e-12 * self.loss.abs();
+        enough || level && norm(&next.gradient) < norm(&self.gradient)
+    }
+
+    /// The first of the steps −1, −½, −¼ … along `step` that is better.
     ///
     /// # Errors
     /// As [`Point::at`].
-    pub(super) fn halve_until_better(&self, problem: &Problem<'_>, step: &[f64]) -> Result<Option<Self>> {
-        let slope = dot(&self.gradient, step);
+    fn halve_until_better(&self, problem: &Problem<'_>, step: &[f64]) -> Result<Option<Self>> {
         let mut length = 1.0;
-        for _ in 0..40 {
-            let mut parameters = self.parameters.clone();
-            add_scaled(&mut parameters, -length, step);
-            let next = Self::at(problem, parameters)?;
-            let enough = next.loss <= self.loss - 1e-4 * length * slope;
-            let level = (next.loss - self.loss).abs() <= 1e-12 * self.loss.abs();
-            if enough || level && norm(&next.gradient) < norm(&self.gradient) {
+        for _ in 0..MOST_HALVINGS {
+            let next = Self::at(problem, self.below(step, length))?;
+            if self.yields_to(&next, step, length) {
                 return Ok(Some(next));
             }
             length *= 0.5;

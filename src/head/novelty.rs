@@ -107,7 +107,7 @@ fn shrunk_covariance(
             fourth_powers += norm(&position).powi(4);
             positions.extend(position);
         }
-        let gram = transposed_product(&positions, &positions, width).map_err(|error| {
+        let gram = transposed_product(&positions, &positions, positions.len() / width).map_err(|error| {
             Error::Numeric(vec![Fault::new("features", format!("their covariance cannot be computed: {error}"))])
         })?;
         covariance.iter_mut().zip(gram).for_each(|(sum, value)| *sum += value / count);

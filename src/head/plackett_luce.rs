@@ -83,6 +83,11 @@ impl Ranking {
         (powers.into_iter().map(|power| power / total).collect(), most + libm::log(total))
     }
 
+    /// The weight of all its choices.
+    pub(super) fn total_weight(&self) -> f64 {
+        self.weight * (self.items.len() - 1) as f64
+    }
+
     fn scores(&self, weights: &[f64]) -> Vec<f64> {
         self.items.iter().map(|item| dot(weights, item)).collect()
     }

@@ -10,18 +10,20 @@
 //! features in memory or on disk. Both give the same bits.
 
 mod differences;
+mod folds;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::Comparison;
 use super::likelihood::{Likelihood, Terms, is_tie};
-use super::linear_algebra::{add_scaled, dot};
+use super::linear_algebra::{add_scaled, dot, symmetric_product};
 use super::plackett_luce::Ranking;
 use super::standardise::Standardiser;
 use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
-use differences::Differences;
+use differences::{Block, Differences};
+pub(super) use folds::{Evaluation, Folds, Trial};
 
 /// Rows handled as one block. Blocks are summed in order, so the result does not depend on the threads.
 const BLOCK_ROWS: usize = 512;
@@ -88,23 +90,6 @@ impl<'a> Problem<'a> {
         self.l2 = l2;
     }
 
-    /// The pairs and rankings whose group `keep` takes, in their order; Q is scaled to their share of the weight.
-    pub(super) fn subset(&self, keep: &dyn Fn(u64) -> bool) -> Self {
-        let kept: Vec<usize> = (0..self.labels.len()).filter(|&row| keep(self.labels[row].group)).collect();
-        let mut subset = Self {
-            width: self.width,
-            differences: self.differences.subset(&kept),
-            labels: kept.iter().map(|&row| self.labels[row]).collect(),
-            likelihood: self.likelihood,
-            rankings: self.rankings.iter().filter(|ranking| keep(ranking.group)).cloned().collect(),
-            quadratic: Vec::new(),
-            l2: self.l2,
-        };
-        let share = subset.total_weight() / self.total_weight();
-        subset.quadratic = self.quadratic.iter().map(|value| share * value).collect();
-        subset
-    }
-
     /// Columns.
     pub(super) fn width(&self) -> usize {
         self.width
@@ -128,7 +113,7 @@ impl<'a> Problem<'a> {
     /// Σ cᵢ over pairs, and over the choices of rankings.
     pub(super) fn total_weight(&self) -> f64 {
         let pairs: f64 = self.labels.iter().map(|label| label.weight).sum();
-        pairs + self.rankings.iter().map(|ranking| ranking.weight * (ranking.items.len() - 1) as f64).sum::<f64>()
+        pairs + self.rankings.iter().map(Ranking::total_weight).sum::<f64>()
     }
 
     /// Where a solver starts: no preference, and the tie parameter that fits the share of ties then.
@@ -159,19 +144,23 @@ impl<'a> Problem<'a> {
         &self,
         size: usize,
         blocks: std::ops::Range<usize>,
-        work: impl Fn(&[f64], &[Label]) -> T + Sync,
+        work: impl Fn(Block<'_>, &[Label]) -> T + Sync,
     ) -> Result<Vec<T>> {
         blocks
             .into_par_iter()
             .map(|block| {
                 let (start, end) = (block * size, ((block + 1) * size).min(self.labels.len()));
-                Ok(work(&self.differences.of(start..end)?, &self.labels[start..end]))
+                self.differences.with(start..end, |block| work(block, &self.labels[start..end]))
             })
             .collect()
     }
 
     /// Folds `work` over all blocks in their order, holding the results of a few at a time.
-    fn fold_blocks<T: Send>(&self, work: impl Fn(&[f64], &[Label]) -> T + Sync, mut take: impl FnMut(T)) -> Result<()> {
+    fn fold_blocks<T: Send>(
+        &self,
+        work: impl Fn(Block<'_>, &[Label]) -> T + Sync,
+        mut take: impl FnMut(T),
+    ) -> Result<()> {
         let count = self.blocks(BLOCK_ROWS);
         for first in (0..count).step_by(BLOCKS_AT_ONCE) {
             let blocks = first..(first + BLOCKS_AT_ONCE).min(count);
@@ -183,27 +172,11 @@ impl<'a> Problem<'a> {
     /// w·dᵢ of every pair, without margins.
     pub(super) fn predictions(&self, weights: &[f64]) -> Result<Vec<f64>> {
         let mut all = Vec::with_capacity(self.len());
-        let block = |rows: &[f64], _: &[Label]| {
-            rows.chunks_exact(self.width).map(|row| dot(&weights[..self.width], row)).collect::<Vec<f64>>()
+        let block = |block: Block<'_>, _: &[Label]| {
+            block.rows.chunks_exact(self.width).map(|row| dot(&weights[..self.width], row)).collect::<Vec<f64>>()
         };
         self.fold_blocks(block, |part| all.extend(part))?;
         Ok(all)
-    }
-
-    /// How badly the model predicts the labels: the weighted loss with all margins 0, without penalties.
-    ///
-    /// A margin asks of the training that strong preferences stand further apart; it is no part of the probability
-    /// that a difference of scores means, so what judges a fit leaves it out (as arXiv 2307.09288 does).
-    ///
-    /// # Errors
-    /// What reading a row reports.
-    pub(super) fn plain_loss(&self, parameters: &[f64]) -> Result<f64> {
-        let tie = self.tie(parameters);
-        let predictions = self.predictions(parameters)?;
-        let term = |(z, label): (&f64, &Label)| label.weight * self.likelihood.terms(*z, tie, label.preference).loss;
-        let pairs: f64 = predictions.iter().zip(&self.labels).map(term).sum();
-        let rankings: f64 = self.rankings.iter().map(|ranking| ranking.loss(&parameters[..self.width])).sum();
-        Ok(pairs + rankings)
     }
 
     /// L and ∇L.
@@ -212,7 +185,7 @@ impl<'a> Problem<'a> {
     /// What reading a row reports.
     pub(super) fn loss_and_gradient(&self, parameters: &[f64]) -> Result<(f64, Vec<f64>)> {
         let (weights, tie) = (&parameters[..self.width], self.tie(parameters));
-        let block = |rows: &[f64], labels: &[Label]| {
+        let block = |Block { rows, .. }: Block<'_>, labels: &[Label]| {
             let (mut sum, mut gradient) = (0.0, vec![0f64; self.dimension()]);
             let (along, beyond) = gradient.split_at_mut(self.width);
             for (row, label) in rows.chunks_exact(self.width).zip(labels) {
@@ -226,11 +199,7 @@ impl<'a> Problem<'a> {
         let mut loss = 0.5 * self.l2 * dot(weights, weights);
         let mut gradient: Vec<f64> = weights.iter().map(|weight| self.l2 * weight).collect();
         gradient.resize(self.dimension(), 0.0);
-        if !self.quadratic.is_empty() {
-            let product: Vec<f64> = self.quadratic.chunks_exact(self.width).map(|row| dot(row, weights)).collect();
-            loss += 0.5 * dot(weights, &product);
-            add_scaled(&mut gradient, 1.0, &product);
-        }
+        loss += self.add_quadratic(1.0, weights, &mut gradient);
         self.fold_blocks(block, |(part_loss, part)| {
             loss += part_loss;
             add_scaled(&mut gradient, 1.0, &part);
@@ -239,6 +208,16 @@ impl<'a> Problem<'a> {
             loss += ranking.add_loss_and_gradient(weights, &mut gradient[..self.width]);
         }
         Ok((loss, gradient))
+    }
+
+    /// `share` of ½ wᵀQw; its gradient is added to `gradient`.
+    fn add_quadratic(&self, share: f64, weights: &[f64], gradient: &mut [f64]) -> f64 {
+        if self.quadratic.is_empty() {
+            return 0.0;
+        }
+        let product: Vec<f64> = self.quadratic.chunks_exact(self.width).map(|row| dot(row, weights)).collect();
+        add_scaled(gradient, share, &product);
+        0.5 * share * dot(weights, &product)
     }
 
     /// One pair's weighted terms.
@@ -271,7 +250,7 @@ impl<'a> Problem<'a> {
     pub(super) fn curvature(&self, parameters: &[f64]) -> Result<Vec<f64>> {
         let (width, dimension) = (self.width, self.dimension());
         let (weights, tie) = (&parameters[..width], self.tie(parameters));
-        let block = |rows: &[f64], labels: &[Label]| {
+        let block = |Block { rows, matrix }: Block<'_>, labels: &[Label]| {
             let (mut mixed, mut both) = (vec![0f64; width], 0.0);
             let mut scaled = Vec::with_capacity(rows.len());
             for (row, label) in rows.chunks_exact(width).zip(labels) {
@@ -282,7 +261,8 @@ impl<'a> Problem<'a> {
                     both += terms.tie_curvature;
                 }
             }
-            transposed_product(rows, &scaled, width).map(|gram| (gram, mixed, both))
+            let scaled = Tensor::from_vec(scaled, matrix.shape(), &Device::Cpu);
+            scaled.and_then(|scaled| symmetric_product(matrix, &scaled)).map(|gram| (gram, mixed, both))
         };
         let (mut gram, mut mixed, mut both) = (vec![0f64; width * width], vec![0f64; width], 0.0);
         let mut failed = None;
@@ -300,7 +280,7 @@ impl<'a> Problem<'a> {
         }
         for ranking in &self.rankings {
             let rows = ranking.hessian_rows(weights);
-            match transposed_product(&rows, &rows, width) {
+            match transposed_product(&rows, &rows, rows.len() / width) {
                 Ok(part) => add_scaled(&mut gram, 1.0, &part),
                 Err(error) => failed = Some(error),
             }
@@ -323,7 +303,7 @@ impl Problem<'_> {
     pub(super) fn diagonal_curvature(&self) -> Result<Vec<f64>> {
         let start = self.start();
         let (weights, tie) = (&start[..self.width], self.tie(&start));
-        let block = |rows: &[f64], labels: &[Label]| {
+        let block = |Block { rows, .. }: Block<'_>, labels: &[Label]| {
             let mut diagonal = vec![0f64; self.dimension()];
             let (along, beyond) = diagonal.split_at_mut(self.width);
             for (row, label) in rows.chunks_exact(self.width).zip(labels) {
@@ -355,16 +335,17 @@ impl Problem<'_> {
     pub(super) fn curvature_times(&self, parameters: &[f64], vectors: &[f64]) -> Result<Vec<f64>> {
         let (width, tie) = (self.width, self.tie(parameters));
         let weights = &parameters[..width];
-        let block = |rows: &[f64], labels: &[Label]| -> candle_core::Result<Vec<f64>> {
-            let mut along = outer_product(rows, vectors, width)?;
-            let count = vectors.len() / width;
+        let count = vectors.len() / width;
+        let vectors_matrix = Tensor::from_slice(vectors, (count, width), &Device::Cpu)
+            .map_err(|e| Error::Numeric(vec![Fault::new("head", e)]))?;
+        let block = |Block { rows, matrix }: Block<'_>, labels: &[Label]| -> candle_core::Result<Vec<f64>> {
+            let mut along = flat(&matrix.matmul(&vectors_matrix.t()?)?)?;
             for ((row, label), line) in rows.chunks_exact(width).zip(labels).zip(along.chunks_exact_mut(count)) {
                 let curvature = self.terms(weights, tie, row, label).curvature;
                 line.iter_mut().for_each(|value| *value *= curvature);
             }
             let along = Tensor::from_vec(along, (labels.len(), count), &Device::Cpu)?;
-            let rows = Tensor::from_slice(rows, (labels.len(), width), &Device::Cpu)?;
-            along.t()?.matmul(&rows)?.flatten_all()?.to_vec1()
+            flat(&along.t()?.matmul(matrix)?)
         };
         let mut product = vec![0f64; vectors.len()];
         let mut failed = None;
@@ -396,6 +377,11 @@ pub(super) fn outer_product(left: &[f64], right: &[f64], width: usize) -> candle
     matrix(left)?.matmul(&matrix(right)?.t()?)?.flatten_all()?.to_vec1()
 }
 
+/// A matrix's numbers, row-major.
+fn flat(matrix: &Tensor) -> candle_core::Result<Vec<f64>> {
+    matrix.flatten_all()?.to_vec1()
+}
+
 /// The matrix with one more row and column.
 fn bordered(matrix: &[f64], border: &[f64], corner: f64) -> Vec<f64> {
     let rows = matrix.chunks_exact(border.len()).zip(border);
@@ -405,12 +391,10 @@ fn bordered(matrix: &[f64], border: &[f64], corner: f64) -> Vec<f64> {
     larger
 }
 
-/// AᵀB of two row-major matrices with `width` columns.
-pub(super) fn transposed_product(left: &[f64], right: &[f64], width: usize) -> candle_core::Result<Vec<f64>> {
-    let rows = left.len() / width.max(1);
-    let left = Tensor::from_slice(left, (rows, width), &Device::Cpu)?;
-    let right = Tensor::from_slice(right, (rows, width), &Device::Cpu)?;
-    left.t()?.matmul(&right)?.flatten_all()?.to_vec1()
+/// AᵀB of two row-major matrices with `rows` rows.
+pub(super) fn transposed_product(left: &[f64], right: &[f64], rows: usize) -> candle_core::Result<Vec<f64>> {
+    let matrix = |values: &[f64]| Tensor::from_slice(values, (rows, values.len() / rows.max(1)), &Device::Cpu);
+    matrix(left)?.t()?.matmul(&matrix(right)?)?.flatten_all()?.to_vec1()
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ fn moments(
             moments.squares += centred * centred;
             rows.extend(position);
         }
-        let gram = transposed_product(&rows, &rows, width).map_err(|error| {
+        let gram = transposed_product(&rows, &rows, block.len()).map_err(|error| {
             Error::Numeric(vec![Fault::new("head", format!("the moments cannot be computed: {error}"))])
         })?;
         add_scaled(&mut moments.gram, 1.0, &gram);

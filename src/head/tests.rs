@@ -7,7 +7,7 @@ use crate::config::ControlMode;
 use crate::features::{FeatureFile, Features, Row, Store};
 use crate::files::Digest;
 use crate::head::newton::minimise;
-use crate::logistic::sigmoid;
+use crate::logistic::{log_sigmoid, sigmoid};
 use crate::random::Random;
 
 /// Rows of normal features, and pairs of neighbours labelled by a known direction with logistic noise.
@@ -168,7 +168,9 @@ fn what_is_not_the_optimum_is_an_error() {
     let (features, pairs) = simulated(40, &[1.0, -0.5], 20);
     let standardiser = Standardiser::new(&features, &pairs).expect("varies");
     let problem = Problem::new(&features, &pairs, &standardiser, Likelihood::BradleyTerry, usize::MAX).expect("finite");
-    let told = |gradient: f64| newton::accepted(&problem, gradient, 10.0, 1e-6).map_err(|error| error.to_string());
+    let told = |gradient: f64| {
+        newton::accepted(problem.total_weight(), gradient, 10.0, 1e-6).map_err(|error| error.to_string())
+    };
     assert_eq!(told(9e-6), Ok(()));
     for gradient in [2e-5, 10.0, f64::INFINITY, f64::NAN] {
         let text = told(gradient).expect_err("far from the optimum");
@@ -271,17 +273,22 @@ fn the_path_of_penalties_agrees_with_exact_fits_of_every_fold() {
     let pairs = ordered(&pairs);
     let standardiser = Standardiser::new(&features, &pairs).expect("varies");
     let grid = [0.01, 1.0, 100.0];
-    let problem = Problem::new(&features, &pairs, &standardiser, Likelihood::BradleyTerry, usize::MAX).expect("finite");
-    let (best, path) = choose_l2(&problem, &grid, 4).expect("finite");
+    let problem_of = |pairs: &[Comparison]| {
+        Problem::new(&features, pairs, &standardiser, Likelihood::BradleyTerry, usize::MAX).expect("finite")
+    };
+    let problem = problem_of(&pairs);
+    let Choice { l2: best, path, .. } = choose_l2(&problem, &grid, 4).expect("finite");
     let mut exact = [0f64; 3];
     for fold in 0..4u64 {
-        let inside = |group: u64| group % 4 == fold;
+        let (inside, outside): (Vec<Comparison>, Vec<Comparison>) =
+            pairs.iter().partition(|pair| pair.group % 4 == fold);
         for (loss, l2) in exact.iter_mut().zip(grid) {
-            let mut train = problem.subset(&|group| !inside(group));
+            let mut train = problem_of(&outside);
             train.set_l2(l2);
-            let solution = minimise(&train).expect("convex");
-            let test = problem.subset(&inside);
-            *loss += test.plain_loss(&solution.parameters).expect("finite") / problem.total_weight();
+            let weights = minimise(&train).expect("convex").parameters;
+            let predictions = problem_of(&inside).predictions(&weights).expect("finite");
+            let held_out = inside.iter().zip(predictions).map(|(pair, z)| -pair.weight * log_sigmoid(z));
+            *loss += held_out.sum::<f64>() / problem.total_weight();
         }
     }
     for ((_, found), exact) in path.iter().zip(&exact) {

@@ -1,12 +1,12 @@
 //! The standardised differences of pairs: kept in memory, or made block by block whenever they are needed.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
+use candle_core::{Device, Storage, Tensor};
 use rayon::prelude::*;
 
 use super::Standardiser;
-use crate::error::Result;
+use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
 
 /// Pairs whose feature rows are read together: few enough to stay in a core's cache until they are used, and many for a
@@ -16,8 +16,8 @@ const PAIRS_AT_ONCE: usize = 64;
 /// Where the differences come from; both ways give the same bits.
 #[derive(Clone)]
 pub(super) enum Differences<'a> {
-    /// Row-major `(pairs, width)`.
-    Kept { width: usize, values: Vec<f64> },
+    /// A matrix `(pairs, width)`.
+    Kept(Tensor),
     /// Made from the features of each pair's rows.
     Made { features: &'a dyn FeatureRows, standardiser: &'a Standardiser, pairs: Vec<(usize, usize)> },
 }
@@ -35,46 +35,50 @@ impl<'a> Differences<'a> {
     ) -> Result<Self> {
         let width = features.width();
         if pairs.len().saturating_mul(width * size_of::<f64>()) <= memory {
-            return Ok(Self::Kept { width, values: make(features, standardiser, &pairs)? });
+            return Ok(Self::Kept(make(features, standardiser, &pairs)?));
         }
         Ok(Self::Made { features, standardiser, pairs })
     }
 
     /// Whether they are kept in memory.
     pub(super) fn is_kept(&self) -> bool {
-        matches!(self, Self::Kept { .. })
+        matches!(self, Self::Kept(_))
     }
 
-    /// The differences of some pairs, row-major.
+    /// `work` on the differences of some pairs.
     ///
     /// # Errors
     /// What reading a row reports.
-    pub(super) fn of(&self, rows: Range<usize>) -> Result<Cow<'_, [f64]>> {
-        match self {
-            Self::Kept { width, values } => Ok(Cow::Borrowed(&values[rows.start * width..rows.end * width])),
-            Self::Made { features, standardiser, pairs } => {
-                Ok(Cow::Owned(make(*features, standardiser, &pairs[rows])?))
-            }
-        }
-    }
-
-    /// Those of the pairs `kept`, in that order.
-    pub(super) fn subset(&self, kept: &[usize]) -> Self {
-        match self {
-            Self::Kept { width, values } => {
-                let mut some = Vec::with_capacity(kept.len() * width);
-                kept.iter().for_each(|row| some.extend_from_slice(&values[row * width..(row + 1) * width]));
-                Self::Kept { width: *width, values: some }
-            }
-            Self::Made { features, standardiser, pairs } => {
-                Self::Made { features: *features, standardiser, pairs: kept.iter().map(|&row| pairs[row]).collect() }
-            }
-        }
+    pub(super) fn with<T>(&self, rows: Range<usize>, work: impl FnOnce(Block<'_>) -> T) -> Result<T> {
+        let matrix = match self {
+            Self::Kept(matrix) => matrix.narrow(0, rows.start, rows.len()).map_err(unreadable)?,
+            Self::Made { features, standardiser, pairs } => make(*features, standardiser, &pairs[rows])?,
+        };
+        let (storage, layout) = matrix.storage_and_layout();
+        let values = match &*storage {
+            Storage::Cpu(values) => values.as_slice::<f64>().map_err(unreadable)?,
+            Storage::Cuda(_) | Storage::Metal(_) => return Err(unreadable("they are not in memory")),
+        };
+        let start = layout.start_offset();
+        Ok(work(Block { rows: &values[start..start + matrix.elem_count()], matrix: &matrix }))
     }
 }
 
-/// Standardised differences of `pairs`, row-major.
-fn make(features: &dyn FeatureRows, standardiser: &Standardiser, pairs: &[(usize, usize)]) -> Result<Vec<f64>> {
+/// Some rows of differences, seen as numbers and as candle's matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Block<'b> {
+    /// Row-major.
+    pub(super) rows: &'b [f64],
+    /// `(pairs, width)`.
+    pub(super) matrix: &'b Tensor,
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Error {
+    Error::Numeric(vec![Fault::new("head", format!("the differences cannot be read: {error}"))])
+}
+
+/// Standardised differences of `pairs`, `(pairs, width)`.
+fn make(features: &dyn FeatureRows, standardiser: &Standardiser, pairs: &[(usize, usize)]) -> Result<Tensor> {
     let width = features.width();
     let mut differences = vec![0f64; pairs.len() * width];
     let parts = differences.par_chunks_mut(PAIRS_AT_ONCE * width.max(1)).zip(pairs.par_chunks(PAIRS_AT_ONCE));
@@ -88,5 +92,5 @@ fn make(features: &dyn FeatureRows, standardiser: &Standardiser, pairs: &[(usize
         }
         Ok(())
     })?;
-    Ok(differences)
+    Tensor::from_vec(differences, (pairs.len(), width), &Device::Cpu).map_err(unreadable)
 }

@@ -227,9 +227,50 @@ fn differences_made_anew_give_the_same_bits_as_kept_ones() {
         assert!(kept.is_kept() && !made.is_kept());
         let (left, right) = (minimise(&kept).expect("convex"), minimise(&made).expect("convex"));
         assert_eq!(left.parameters, right.parameters);
-        let halves = [kept.subset(&|group| group % 2 == 0), made.subset(&|group| group % 2 == 0)];
-        let [left, right] = halves.map(|half| half.plain_loss(&left.parameters).expect("finite"));
-        assert_eq!(left.to_bits(), right.to_bits());
+        let folds = [kept, made].map(|problem| {
+            let trial = |fold| Trial { fold, l2: 1.0, parameters: left.parameters.clone() };
+            let found = Folds::new(&problem, 3).evaluate((0..3).map(trial).collect()).expect("finite");
+            found.into_iter().map(|one| (one.point.loss, one.point.gradient, one.held_out)).collect::<Vec<_>>()
+        });
+        assert_eq!(folds[0], folds[1]);
+    }
+}
+
+#[test]
+fn a_fit_without_a_fold_is_a_fit_of_the_problem_without_it() {
+    let features = features(12, 1);
+    let pairs = comparisons(14, 12, 5);
+    let standardiser = Standardiser::new(&features, &pairs).expect("varies");
+    for likelihood in [Likelihood::BradleyTerry, Likelihood::Davidson] {
+        let whole = full(&features, &standardiser, likelihood);
+        let parameters: Vec<f64> = [0.4, -0.7, 1.1, -0.3][..whole.dimension()].to_vec();
+        let folds = Folds::new(&whole, 3);
+        let trial = |fold| Trial { fold, l2: 0.2, parameters: parameters.clone() };
+        // The folds' fits side by side, and each alone.
+        let found = folds.evaluate((0..3).map(trial).collect()).expect("finite");
+        for (fold, found) in (0..3).zip(found) {
+            let part = |inside: bool, quadratic: f64, l2: f64| {
+                let kept: Vec<Comparison> =
+                    pairs.iter().filter(|pair| (pair.group % 3 == fold) == inside).copied().collect();
+                let mut part = Problem::new(&features, &kept, &standardiser, likelihood, usize::MAX).expect("finite");
+                part.rankings =
+                    whole.rankings.iter().filter(|one| (one.group % 3 == fold) == inside).cloned().collect();
+                part.quadratic = whole.quadratic.iter().map(|value| quadratic * value).collect();
+                part.set_l2(l2);
+                part
+            };
+            let (weight, all) = (part(false, 0.0, 0.0).total_weight(), whole.total_weight());
+            assert!((folds.training_weight(fold) - weight).abs() < 1e-12);
+            let (loss, gradient) = part(false, weight / all, 0.2).loss_and_gradient(&parameters).expect("finite");
+            assert!((found.point.loss - loss).abs() < 1e-12 * loss, "{} against {loss}", found.point.loss);
+            found.point.gradient.iter().zip(&gradient).for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "{a} {b}"));
+            let mut left_out = part(true, 0.0, 0.0);
+            left_out.labels.iter_mut().for_each(|label| label.margin = 0.0);
+            let loss = left_out.loss_and_gradient(&parameters).expect("finite").0;
+            assert!((found.held_out - loss).abs() < 1e-12 * loss, "{} against {loss}", found.held_out);
+            let alone = folds.evaluate(vec![trial(fold)]).expect("finite");
+            assert!((alone[0].point.loss - found.point.loss).abs() < 1e-12 * loss);
+        }
     }
 }
 

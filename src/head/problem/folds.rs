@@ -1,0 +1,156 @@
+//! Many fits at once, each on all folds but one: every block of differences is read once for all of them, and the work on
+//! it is two matrix products.
+
+use candle_core::{Device, Tensor};
+
+use super::{Block, Label, Problem, flat};
+use crate::error::{Error, Fault, Result};
+use crate::head::linear_algebra::{add_scaled, dot};
+use crate::head::newton::Point;
+
+/// A problem whose groups are dealt to folds.
+pub(in crate::head) struct Folds<'p, 'a> {
+    problem: &'p Problem<'a>,
+    count: u64,
+    /// Share of the weight that is outside each fold.
+    shares: Vec<f64>,
+}
+
+/// Where a fit that leaves out a fold asks for its loss.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::head) struct Trial {
+    /// The fold left out.
+    pub(in crate::head) fold: u64,
+    /// Its penalty λ.
+    pub(in crate::head) l2: f64,
+    /// The parameters, `(dimension)`.
+    pub(in crate::head) parameters: Vec<f64>,
+}
+
+/// What is found there.
+pub(in crate::head) struct Evaluation {
+    /// The parameters with the loss and its gradient on the other folds.
+    pub(in crate::head) point: Point,
+    /// How badly they predict the labels of the fold left out: the weighted loss with all margins 0, without penalties.
+    ///
+    /// A margin asks of the training that strong preferences stand further apart; it is no part of the probability that a
+    /// difference of scores means, so what judges a fit leaves it out (as arXiv 2307.09288 does).
+    pub(in crate::head) held_out: f64,
+}
+
+/// Sums over the pairs of a block for one trial.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    loss: f64,
+    tie_slope: f64,
+    held_out: f64,
+}
+
+impl<'p, 'a> Folds<'p, 'a> {
+    /// The folds of `problem`: a group is in fold `group` modulo `count`.
+    pub(in crate::head) fn new(problem: &'p Problem<'a>, count: usize) -> Self {
+        let count = count as u64;
+        let mut inside = vec![0f64; count as usize];
+        problem.labels.iter().for_each(|label| inside[(label.group % count) as usize] += label.weight);
+        problem.rankings.iter().for_each(|ranking| inside[(ranking.group % count) as usize] += ranking.total_weight());
+        let whole = problem.total_weight();
+        let shares = inside.into_iter().map(|weight| 1.0 - weight / whole).collect();
+        Self { problem, count, shares }
+    }
+
+    /// How many.
+    pub(in crate::head) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The weight that a fit without `fold` is trained on.
+    pub(in crate::head) fn training_weight(&self, fold: u64) -> f64 {
+        self.shares[fold as usize] * self.problem.total_weight()
+    }
+
+    /// The loss of every trial with its gradient, and what it says of its fold. Q counts by the share of the weight that
+    /// is trained on.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] when a loss is not finite or candle's matrix product fails; what reading a row reports.
+    pub(in crate::head) fn evaluate(&self, trials: Vec<Trial>) -> Result<Vec<Evaluation>> {
+        let (problem, width) = (self.problem, self.problem.width);
+        let weights: Vec<f64> = trials.iter().flat_map(|trial| &trial.parameters[..width]).copied().collect();
+        let weights = Tensor::from_vec(weights, (trials.len(), width), &Device::Cpu).map_err(failed)?;
+        let block = |Block { matrix, .. }: Block<'_>, labels: &[Label]| -> candle_core::Result<_> {
+            let mut along = flat(&matrix.matmul(&weights.t()?)?)?;
+            let sums = self.slopes(&mut along, labels, &trials);
+            let along = Tensor::from_vec(along, (labels.len(), trials.len()), &Device::Cpu)?;
+            Ok((sums, flat(&along.t()?.matmul(matrix)?)?))
+        };
+        let mut totals = vec![Sums::default(); trials.len()];
+        let mut gradients = vec![0f64; trials.len() * width];
+        let mut error = None;
+        problem.fold_blocks(block, |part| match part {
+            Ok((sums, part)) => {
+                totals.iter_mut().zip(sums).for_each(|(total, sum)| total.add(sum));
+                add_scaled(&mut gradients, 1.0, &part);
+            }
+            Err(found) => error = Some(found),
+        })?;
+        if let Some(error) = error {
+            return Err(failed(error));
+        }
+        let parts = trials.into_iter().zip(totals).zip(gradients.chunks_exact(width));
+        parts.map(|((trial, sums), gradient)| self.complete(trial, sums, gradient.to_vec())).collect()
+    }
+
+    /// Turns z of every pair (rows) for every trial (columns) into the slope of the loss there, 0 for what is left out.
+    fn slopes(&self, along: &mut [f64], labels: &[Label], trials: &[Trial]) -> Vec<Sums> {
+        let mut sums = vec![Sums::default(); trials.len()];
+        for (line, label) in along.chunks_exact_mut(trials.len()).zip(labels) {
+            let fold = label.group % self.count;
+            for ((value, trial), sum) in line.iter_mut().zip(trials).zip(&mut sums) {
+                let (inside, tie) = (trial.fold == fold, self.problem.tie(&trial.parameters));
+                let margin = if inside { 0.0 } else { label.margin };
+                let terms = self.problem.likelihood.terms(*value - margin, tie, label.preference);
+                if inside {
+                    sum.held_out += label.weight * terms.loss;
+                    *value = 0.0;
+                } else {
+                    sum.loss += label.weight * terms.loss;
+                    sum.tie_slope += label.weight * terms.tie_slope;
+                    *value = label.weight * terms.slope;
+                }
+            }
+        }
+        sums
+    }
+
+    /// Adds rankings and penalties to what the pairs gave.
+    fn complete(&self, trial: Trial, mut sums: Sums, mut gradient: Vec<f64>) -> Result<Evaluation> {
+        let weights = &trial.parameters[..gradient.len()];
+        for ranking in &self.problem.rankings {
+            if ranking.group % self.count == trial.fold {
+                sums.held_out += ranking.loss(weights);
+            } else {
+                sums.loss += ranking.add_loss_and_gradient(weights, &mut gradient);
+            }
+        }
+        sums.loss += 0.5 * trial.l2 * dot(weights, weights);
+        add_scaled(&mut gradient, trial.l2, weights);
+        sums.loss += self.problem.add_quadratic(self.shares[trial.fold as usize], weights, &mut gradient);
+        if trial.parameters.len() > gradient.len() {
+            gradient.push(sums.tie_slope);
+        }
+        let point = Point::new(trial.parameters, sums.loss, gradient)?;
+        Ok(Evaluation { point, held_out: sums.held_out })
+    }
+}
+
+fn failed(error: candle_core::Error) -> Error {
+    Error::Numeric(vec![Fault::new("head", format!("the losses cannot be computed: {error}"))])
+}
+
+impl Sums {
+    fn add(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.tie_slope += other.tie_slope;
+        self.held_out += other.held_out;
+    }
+}
