@@ -121,7 +121,6 @@ impl Backbone {
         let shape = architecture.shape().clone();
         check_max_tokens(config.max_tokens, &shape)?;
         let placement = placement::place(config, architecture.as_ref(), kernel)?;
-        let (tokens, template) = TextFiles::read(&files)?.fit(config.max_tokens, &shape)?;
         let head = config.score_head.then(|| ScoreHead::describe(files.config_place(), &json)).transpose();
         let head = head.map_err(Error::Model)?;
         let unknown = |_: Pooling, _: &[usize]| Digest::of(b"");
@@ -130,7 +129,13 @@ impl Backbone {
         let deepest = computed.last().copied().unwrap_or(0);
         let mut expected = architecture.tensors(deepest);
         expected.extend(head.iter().flat_map(score_head::ScoreHeadShape::tensors));
-        let weights = checkpoint::read(&files, &expected)?;
+        // Both take a while, and neither needs the other.
+        let ((tokens, template), weights) = std::thread::scope(|scope| {
+            let weights = scope.spawn(|| checkpoint::read(&files, &expected));
+            let text = TextFiles::read(&files).and_then(|text| text.fit(config.max_tokens, &shape));
+            let weights = weights.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok::<_, Error>((text?, weights?))
+        })?;
         let digests = [&config_digest, &tokens.digest(), &weights.digest];
         for readout in &mut readouts {
             readout.fingerprint = fingerprint(config, readout, &digests);

@@ -2,39 +2,75 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use super::Features;
 use crate::data::Item;
 
 /// Words kept at most: enough for a fair baseline, few enough for an exact fit in well under a second.
 const MOST_WORDS: usize = 512;
+/// Responses whose words are counted together.
+const RESPONSES_AT_ONCE: usize = 1024;
 /// Words in fewer training responses than this are left out.
 const LEAST_RESPONSES: usize = 3;
 
+/// How often each word stands in each response; a word is a run of letters and digits in lower case.
+pub struct WordCounts {
+    words: Vec<String>,
+    /// Of each response its words, by their place in `words`, with their counts.
+    responses: Vec<Vec<(usize, u32)>>,
+}
+
+impl WordCounts {
+    /// Of the responses of `items`, in their order.
+    pub fn of(items: &[Item]) -> Self {
+        let mut counts = Self { words: Vec::new(), responses: Vec::with_capacity(items.len()) };
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        for items in items.chunks(RESPONSES_AT_ONCE) {
+            let counted: Vec<BTreeMap<String, u32>> = items.par_iter().map(|item| count(&item.response)).collect();
+            for response in counted {
+                let place = |(word, count): (String, u32)| {
+                    let place = places.get(&word).copied().unwrap_or_else(|| {
+                        counts.words.push(word.clone());
+                        places.insert(word, counts.words.len() - 1);
+                        counts.words.len() - 1
+                    });
+                    (place, count)
+                };
+                counts.responses.push(response.into_iter().map(place).collect());
+            }
+        }
+        counts
+    }
+
+    /// The words of the baseline, chosen on the responses `training` only (by the number of responses a word stands in,
+    /// then by alphabet).
+    fn vocabulary(&self, training: &[usize]) -> Vec<usize> {
+        let mut frequency = vec![0usize; self.words.len()];
+        training.iter().flat_map(|&index| &self.responses[index]).for_each(|(word, _)| frequency[*word] += 1);
+        let mut ranked: Vec<usize> = (0..frequency.len()).filter(|&word| frequency[word] >= LEAST_RESPONSES).collect();
+        ranked.sort_by(|&left, &right| {
+            frequency[right].cmp(&frequency[left]).then_with(|| self.words[left].cmp(&self.words[right]))
+        });
+        ranked.truncate(MOST_WORDS);
+        ranked
+    }
+}
+
 /// log(1 + count) of the most frequent words of the responses, `(items, words)`.
 ///
-/// The vocabulary is chosen on `training` items only (by the number of responses a word stands in, then by
-/// alphabet), so nothing of the test split gets in.
-pub fn bag_of_words(items: &[Item], training: &[usize]) -> Features {
-    let mut frequency: BTreeMap<String, usize> = BTreeMap::new();
-    for &index in training {
-        for word in words(&items[index].response).into_keys() {
-            *frequency.entry(word).or_default() += 1;
-        }
-    }
-    let mut ranked: Vec<(String, usize)> =
-        frequency.into_iter().filter(|(_, responses)| *responses >= LEAST_RESPONSES).collect();
-    ranked.sort_by(|left, right| right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
-    ranked.truncate(MOST_WORDS);
-    let columns: BTreeMap<String, usize> =
-        ranked.into_iter().enumerate().map(|(column, (word, _))| (word, column)).collect();
-
-    let width = columns.len().max(1);
+/// The vocabulary is chosen on `training` items only, so nothing of the test split gets in.
+pub fn bag_of_words(counts: &WordCounts, training: &[usize]) -> Features {
+    let vocabulary = counts.vocabulary(training);
+    let mut columns = vec![None; counts.words.len()];
+    vocabulary.iter().enumerate().for_each(|(column, &word)| columns[word] = Some(column));
+    let width = vocabulary.len().max(1);
     let mut features = Features::new(width);
-    for item in items {
+    for response in &counts.responses {
         let mut row = vec![0f32; width];
-        for (word, count) in words(&item.response) {
-            if let Some(&column) = columns.get(&word) {
-                row[column] = libm::log1p(count as f64) as f32;
+        for &(word, count) in response {
+            if let Some(column) = columns[word] {
+                row[column] = libm::log1p(f64::from(count)) as f32;
             }
         }
         features.push(&row);
@@ -42,7 +78,7 @@ pub fn bag_of_words(items: &[Item], training: &[usize]) -> Features {
     features
 }
 
-fn words(text: &str) -> BTreeMap<String, usize> {
+fn count(text: &str) -> BTreeMap<String, u32> {
     let mut counts = BTreeMap::new();
     for word in text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()) {
         *counts.entry(word.to_lowercase()).or_default() += 1;
@@ -61,7 +97,7 @@ mod tests {
     #[test]
     fn counts_words_of_the_training_vocabulary_only() {
         let items = [item("Go go, stop"), item("go"), item("GO stop now"), item("stop rare"), item("rare rare go")];
-        let features = bag_of_words(&items, &[0, 1, 2, 3]);
+        let features = bag_of_words(&WordCounts::of(&items), &[0, 1, 2, 3]);
         // "go" and "stop" stand in three training responses each; "rare" and "now" in one.
         assert_eq!(features.width(), 2);
         assert_eq!(features.row(0), &[3f64.ln() as f32, 2f64.ln() as f32]);

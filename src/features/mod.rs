@@ -12,7 +12,7 @@ mod places;
 mod shard;
 mod store;
 
-pub use bag_of_words::bag_of_words;
+pub use bag_of_words::{WordCounts, bag_of_words};
 pub use embed::{Counts, count_cached, embed, fill};
 pub use extract::{Extractor, PreparedText};
 pub use feature_file::FeatureFile;

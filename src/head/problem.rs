@@ -144,13 +144,13 @@ impl<'a> Problem<'a> {
         &self,
         size: usize,
         blocks: std::ops::Range<usize>,
-        work: impl Fn(Block<'_>, &[Label]) -> T + Sync,
+        work: impl Fn(Block<'_>, &[Label]) -> candle_core::Result<T> + Sync,
     ) -> Result<Vec<T>> {
         blocks
             .into_par_iter()
             .map(|block| {
                 let (start, end) = (block * size, ((block + 1) * size).min(self.labels.len()));
-                self.differences.with(start..end, |block| work(block, &self.labels[start..end]))
+                self.differences.with(start..end, |block| work(block, &self.labels[start..end]))?.map_err(failed)
             })
             .collect()
     }
@@ -158,7 +158,7 @@ impl<'a> Problem<'a> {
     /// Folds `work` over all blocks in their order, holding the results of a few at a time.
     fn fold_blocks<T: Send>(
         &self,
-        work: impl Fn(Block<'_>, &[Label]) -> T + Sync,
+        work: impl Fn(Block<'_>, &[Label]) -> candle_core::Result<T> + Sync,
         mut take: impl FnMut(T),
     ) -> Result<()> {
         let count = self.blocks(BLOCK_ROWS);
@@ -173,7 +173,7 @@ impl<'a> Problem<'a> {
     pub(super) fn predictions(&self, weights: &[f64]) -> Result<Vec<f64>> {
         let mut all = Vec::with_capacity(self.len());
         let block = |block: Block<'_>, _: &[Label]| {
-            block.rows.chunks_exact(self.width).map(|row| dot(&weights[..self.width], row)).collect::<Vec<f64>>()
+            Ok(block.rows.chunks_exact(self.width).map(|row| dot(&weights[..self.width], row)).collect::<Vec<f64>>())
         };
         self.fold_blocks(block, |part| all.extend(part))?;
         Ok(all)
@@ -194,7 +194,7 @@ impl<'a> Problem<'a> {
                 add_scaled(along, terms.slope, row);
                 beyond.iter_mut().for_each(|slope| *slope += terms.tie_slope);
             }
-            (sum, gradient)
+            Ok((sum, gradient))
         };
         let mut loss = 0.5 * self.l2 * dot(weights, weights);
         let mut gradient: Vec<f64> = weights.iter().map(|weight| self.l2 * weight).collect();
@@ -261,32 +261,21 @@ impl<'a> Problem<'a> {
                     both += terms.tie_curvature;
                 }
             }
-            let scaled = Tensor::from_vec(scaled, matrix.shape(), &Device::Cpu);
-            scaled.and_then(|scaled| symmetric_product(matrix, &scaled)).map(|gram| (gram, mixed, both))
+            let scaled = Tensor::from_vec(scaled, matrix.shape(), &Device::Cpu)?;
+            Ok((symmetric_product(matrix, &scaled)?, mixed, both))
         };
         let (mut gram, mut mixed, mut both) = (vec![0f64; width * width], vec![0f64; width], 0.0);
-        let mut failed = None;
         for index in 0..self.blocks(PRODUCT_ROWS) {
-            for part in self.map_blocks(PRODUCT_ROWS, index..index + 1, block)? {
-                match part {
-                    Ok((part, part_mixed, part_both)) => {
-                        add_scaled(&mut gram, 1.0, &part);
-                        add_scaled(&mut mixed, 1.0, &part_mixed);
-                        both += part_both;
-                    }
-                    Err(error) => failed = Some(error),
-                }
+            for (part, part_mixed, part_both) in self.map_blocks(PRODUCT_ROWS, index..index + 1, block)? {
+                add_scaled(&mut gram, 1.0, &part);
+                add_scaled(&mut mixed, 1.0, &part_mixed);
+                both += part_both;
             }
         }
         for ranking in &self.rankings {
             let rows = ranking.hessian_rows(weights);
-            match transposed_product(&rows, &rows, rows.len() / width) {
-                Ok(part) => add_scaled(&mut gram, 1.0, &part),
-                Err(error) => failed = Some(error),
-            }
-        }
-        if let Some(error) = failed {
-            return Err(Error::Numeric(vec![Fault::new("head", format!("the Hessian cannot be computed: {error}"))]));
+            let part = transposed_product(&rows, &rows, rows.len() / width).map_err(failed)?;
+            add_scaled(&mut gram, 1.0, &part);
         }
         if !self.quadratic.is_empty() {
             add_scaled(&mut gram, 1.0, &self.quadratic);
@@ -311,7 +300,7 @@ impl Problem<'_> {
                 along.iter_mut().zip(row).for_each(|(sum, value)| *sum += terms.curvature * value * value);
                 beyond.iter_mut().for_each(|sum| *sum += terms.tie_curvature);
             }
-            diagonal
+            Ok(diagonal)
         };
         let mut diagonal = vec![0f64; self.dimension()];
         self.fold_blocks(block, |part| add_scaled(&mut diagonal, 1.0, &part))?;
@@ -336,10 +325,10 @@ impl Problem<'_> {
         let (width, tie) = (self.width, self.tie(parameters));
         let weights = &parameters[..width];
         let count = vectors.len() / width;
-        let vectors_matrix = Tensor::from_slice(vectors, (count, width), &Device::Cpu)
-            .map_err(|e| Error::Numeric(vec![Fault::new("head", e)]))?;
-        let block = |Block { rows, matrix }: Block<'_>, labels: &[Label]| -> candle_core::Result<Vec<f64>> {
-            let mut along = flat(&matrix.matmul(&vectors_matrix.t()?)?)?;
+        let columns =
+            Tensor::from_slice(vectors, (count, width), &Device::Cpu).and_then(|rows| rows.t()).map_err(failed)?;
+        let block = |Block { rows, matrix }: Block<'_>, labels: &[Label]| {
+            let mut along = flat(&matrix.matmul(&columns)?)?;
             for ((row, label), line) in rows.chunks_exact(width).zip(labels).zip(along.chunks_exact_mut(count)) {
                 let curvature = self.terms(weights, tie, row, label).curvature;
                 line.iter_mut().for_each(|value| *value *= curvature);
@@ -348,14 +337,7 @@ impl Problem<'_> {
             flat(&along.t()?.matmul(matrix)?)
         };
         let mut product = vec![0f64; vectors.len()];
-        let mut failed = None;
-        self.fold_blocks(block, |part| match part {
-            Ok(part) => add_scaled(&mut product, 1.0, &part),
-            Err(error) => failed = Some(error),
-        })?;
-        if let Some(error) = failed {
-            return Err(Error::Numeric(vec![Fault::new("head", format!("the curvature cannot be computed: {error}"))]));
-        }
+        self.fold_blocks(block, |part| add_scaled(&mut product, 1.0, &part))?;
         for (vector, sum) in vectors.chunks_exact(width).zip(product.chunks_exact_mut(width)) {
             for ranking in &self.rankings {
                 for row in ranking.hessian_rows(weights).chunks_exact(width) {
@@ -375,6 +357,10 @@ impl Problem<'_> {
 pub(super) fn outer_product(left: &[f64], right: &[f64], width: usize) -> candle_core::Result<Vec<f64>> {
     let matrix = |values: &[f64]| Tensor::from_slice(values, (values.len() / width.max(1), width), &Device::Cpu);
     matrix(left)?.matmul(&matrix(right)?.t()?)?.flatten_all()?.to_vec1()
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::Numeric(vec![Fault::new("head", format!("a matrix product failed: {error}"))])
 }
 
 /// A matrix's numbers, row-major.

@@ -13,10 +13,10 @@ use super::learning_curve::learning_curve;
 use super::reference::{Normalizers, fit_normalizers, reference_items};
 use crate::assess::items_of;
 use crate::config::{Config, HeadConfig, HeadKind, Loss, ObjectiveConfig};
-use crate::data::{Dataset, Item, ObjectivePairs, Split};
+use crate::data::{Dataset, ObjectivePairs, Split};
 use crate::ensemble::{ObjectiveScore, Scorer, Uncertainty};
 use crate::error::{Error, Result};
-use crate::features::bag_of_words;
+use crate::features::{WordCounts, bag_of_words};
 use crate::head::{
     Fit, FitSettings, Head, LinearHead, MlpFit, Posterior, fit, fit_head, fit_mlp, fit_ratings, last_layer_posterior,
 };
@@ -111,14 +111,7 @@ pub(super) fn fit_all(
         };
         objectives.iter().map(fit).collect()
     };
-    let baselines = || -> Result<Vec<Vec<f64>>> {
-        let fit = |(objective, pairs): &(&ObjectiveConfig, &ObjectivePairs)| {
-            bag_of_words_scores(&dataset.items, pairs, &baseline_settings(objective))
-                .map_err(|error| named(error, objective))
-        };
-        objectives.par_iter().map(fit).collect()
-    };
-    let (heads, baselines) = rayon::join(heads, baselines);
+    let (heads, baselines) = rayon::join(heads, || baselines(config, dataset));
     let complete = |(head, baseline)| TrainedHead { baseline, ..head };
     Ok(heads?.into_iter().zip(baselines?).map(complete).collect())
 }
@@ -253,12 +246,25 @@ fn mean_input(head: &Head, columns: &Columns<'_>, items: &[usize], width: usize)
     mean
 }
 
-/// Scores by the same Bradley-Terry fit on word counts: what a reader of words alone would reach.
-pub(super) fn bag_of_words_scores(items: &[Item], pairs: &ObjectivePairs, settings: &FitSettings) -> Result<Vec<f64>> {
-    let words = bag_of_words(items, &items_of(&pairs.pairs, Split::Train));
+/// Scores of every item of the dataset by the same Bradley-Terry fit on word counts, one list per objective: what a
+/// reader of words alone would reach.
+///
+/// # Errors
+/// [`Error::Numeric`] naming the objective.
+pub(super) fn baselines(config: &Config, dataset: &Dataset) -> Result<Vec<Vec<f64>>> {
+    let counts = WordCounts::of(&dataset.items);
+    let objectives: Vec<_> = config.objectives.iter().zip(&dataset.objectives).collect();
+    let scores = |(objective, pairs): &(&ObjectiveConfig, &ObjectivePairs)| {
+        baseline(&counts, pairs, &baseline_settings(objective)).map_err(|error| named(error, objective))
+    };
+    objectives.par_iter().map(scores).collect()
+}
+
+fn baseline(counts: &WordCounts, pairs: &ObjectivePairs, settings: &FitSettings) -> Result<Vec<f64>> {
+    let words = bag_of_words(counts, &items_of(&pairs.pairs, Split::Train));
     if (0..words.rows()).all(|row| words.row(row) == words.row(0)) {
         // No word stands in enough training responses: the baseline knows nothing and ties everywhere.
-        return Ok(vec![0.0; items.len()]);
+        return Ok(vec![0.0; words.rows()]);
     }
     let head = fit_head(&words, &comparisons(&pairs.pairs, Split::Train), settings)?;
     Ok((0..words.rows()).map(|row| head.score(words.row(row))).collect())

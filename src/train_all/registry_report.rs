@@ -6,8 +6,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::fit::{bag_of_words_scores, named};
-use super::labels::baseline_settings;
+use super::fit::baselines;
 use super::summarise::{backbone_summary, fitted_on_pairs};
 use super::{CALIBRATION, read, workers};
 use crate::assess::{self, Material, Older, ScoredHead, TrainingRecord};
@@ -112,17 +111,6 @@ fn training_items(dataset: &Dataset) -> Vec<bool> {
         assess::items_of(&list.pairs, Split::Train).into_iter().for_each(|item| training[item] = true);
     }
     training
-}
-
-fn baselines(config: &Config, dataset: &Dataset) -> Result<Vec<Vec<f64>>> {
-    let objectives: Vec<_> = config.objectives.iter().zip(&dataset.objectives).collect();
-    objectives
-        .par_iter()
-        .map(|(objective, pairs)| {
-            bag_of_words_scores(&dataset.items, pairs, &baseline_settings(objective))
-                .map_err(|error| named(error, objective))
-        })
-        .collect()
 }
 
 /// Whether an objective's rows are others than those its head was trained and judged on.

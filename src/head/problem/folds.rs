@@ -3,8 +3,8 @@
 
 use candle_core::{Device, Tensor};
 
-use super::{Block, Label, Problem, flat};
-use crate::error::{Error, Fault, Result};
+use super::{Block, Label, Problem, failed, flat};
+use crate::error::Result;
 use crate::head::linear_algebra::{add_scaled, dot};
 use crate::head::newton::Point;
 
@@ -76,26 +76,20 @@ impl<'p, 'a> Folds<'p, 'a> {
     pub(in crate::head) fn evaluate(&self, trials: Vec<Trial>) -> Result<Vec<Evaluation>> {
         let (problem, width) = (self.problem, self.problem.width);
         let weights: Vec<f64> = trials.iter().flat_map(|trial| &trial.parameters[..width]).copied().collect();
-        let weights = Tensor::from_vec(weights, (trials.len(), width), &Device::Cpu).map_err(failed)?;
-        let block = |Block { matrix, .. }: Block<'_>, labels: &[Label]| -> candle_core::Result<_> {
-            let mut along = flat(&matrix.matmul(&weights.t()?)?)?;
+        let columns = Tensor::from_vec(weights, (trials.len(), width), &Device::Cpu).and_then(|rows| rows.t());
+        let columns = columns.map_err(failed)?;
+        let block = |Block { matrix, .. }: Block<'_>, labels: &[Label]| {
+            let mut along = flat(&matrix.matmul(&columns)?)?;
             let sums = self.slopes(&mut along, labels, &trials);
             let along = Tensor::from_vec(along, (labels.len(), trials.len()), &Device::Cpu)?;
             Ok((sums, flat(&along.t()?.matmul(matrix)?)?))
         };
         let mut totals = vec![Sums::default(); trials.len()];
         let mut gradients = vec![0f64; trials.len() * width];
-        let mut error = None;
-        problem.fold_blocks(block, |part| match part {
-            Ok((sums, part)) => {
-                totals.iter_mut().zip(sums).for_each(|(total, sum)| total.add(sum));
-                add_scaled(&mut gradients, 1.0, &part);
-            }
-            Err(found) => error = Some(found),
+        problem.fold_blocks(block, |(sums, part)| {
+            totals.iter_mut().zip(sums).for_each(|(total, sum)| total.add(sum));
+            add_scaled(&mut gradients, 1.0, &part);
         })?;
-        if let Some(error) = error {
-            return Err(failed(error));
-        }
         let parts = trials.into_iter().zip(totals).zip(gradients.chunks_exact(width));
         parts.map(|((trial, sums), gradient)| self.complete(trial, sums, gradient.to_vec())).collect()
     }
@@ -141,10 +135,6 @@ impl<'p, 'a> Folds<'p, 'a> {
         let point = Point::new(trial.parameters, sums.loss, gradient)?;
         Ok(Evaluation { point, held_out: sums.held_out })
     }
-}
-
-fn failed(error: candle_core::Error) -> Error {
-    Error::Numeric(vec![Fault::new("head", format!("the losses cannot be computed: {error}"))])
 }
 
 impl Sums {
