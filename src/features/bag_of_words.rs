@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::Features;
+use super::SparseMatrix;
 use crate::data::Item;
 
 /// Words kept at most: enough for a fair baseline, few enough for an exact fit in well under a second.
@@ -60,20 +60,17 @@ impl WordCounts {
 /// log(1 + count) of the most frequent words of the responses, `(items, words)`.
 ///
 /// The vocabulary is chosen on `training` items only, so nothing of the test split gets in.
-pub fn bag_of_words(counts: &WordCounts, training: &[usize]) -> Features {
+pub fn bag_of_words(counts: &WordCounts, training: &[usize]) -> SparseMatrix<f32> {
     let vocabulary = counts.vocabulary(training);
-    let mut columns = vec![None; counts.words.len()];
-    vocabulary.iter().enumerate().for_each(|(column, &word)| columns[word] = Some(column));
-    let width = vocabulary.len().max(1);
-    let mut features = Features::new(width);
+    let mut columns: Vec<Option<u32>> = vec![None; counts.words.len()];
+    vocabulary.iter().zip(0..).for_each(|(&word, column)| columns[word] = Some(column));
+    let mut features = SparseMatrix::new(vocabulary.len().max(1));
     for response in &counts.responses {
-        let mut row = vec![0f32; width];
-        for &(word, count) in response {
-            if let Some(column) = columns[word] {
-                row[column] = libm::log1p(f64::from(count)) as f32;
-            }
-        }
-        features.push(&row);
+        let value = |count: u32| libm::log1p(f64::from(count)) as f32;
+        let mut row: Vec<(u32, f32)> =
+            response.iter().filter_map(|&(word, count)| Some((columns[word]?, value(count)))).collect();
+        row.sort_unstable_by_key(|(column, _)| *column);
+        features.push(row);
     }
     features
 }
@@ -89,6 +86,7 @@ fn count(text: &str) -> BTreeMap<String, u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::FeatureRows;
 
     fn item(response: &str) -> Item {
         Item { prompt: Vec::new(), response: response.to_owned() }
@@ -100,7 +98,10 @@ mod tests {
         let features = bag_of_words(&WordCounts::of(&items), &[0, 1, 2, 3]);
         // "go" and "stop" stand in three training responses each; "rare" and "now" in one.
         assert_eq!(features.width(), 2);
-        assert_eq!(features.row(0), &[3f64.ln() as f32, 2f64.ln() as f32]);
-        assert_eq!(features.row(4), &[2f64.ln() as f32, 0.0]);
+        assert_eq!(features.row(0), (&[0, 1][..], &[3f64.ln() as f32, 2f64.ln() as f32][..]));
+        assert_eq!(features.row(4), (&[0][..], &[2f64.ln() as f32][..]));
+        let mut dense = [7f32; 2];
+        features.copy_row(4, &mut dense).expect("in memory");
+        assert_eq!(dense, [2f64.ln() as f32, 0.0]);
     }
 }

@@ -1,7 +1,7 @@
 //! Features: one vector per item, computed once and cached on disk.
 //!
-//! Joins items (data) with the backbone; knows nothing of labels. The linear and the bag-of-words features have the
-//! same shape, so a head cannot tell them apart.
+//! Joins items (data) with the backbone; knows nothing of labels. A head is fitted alike on the backbone's features and on
+//! the bag of words, which is kept without its zeros.
 
 mod bag_of_words;
 mod embed;
@@ -10,6 +10,7 @@ mod feature_file;
 mod groups;
 mod places;
 mod shard;
+mod sparse;
 mod store;
 
 pub use bag_of_words::{WordCounts, bag_of_words};
@@ -18,6 +19,7 @@ pub use extract::{Extractor, PreparedText};
 pub use feature_file::FeatureFile;
 pub use places::Places;
 pub use shard::Shard;
+pub use sparse::SparseMatrix;
 pub use store::{Row, Store};
 
 use crate::error::Result;
@@ -35,6 +37,11 @@ pub trait FeatureRows: Sync {
     /// # Errors
     /// What reading it from disk reports.
     fn copy_row(&self, index: usize, into: &mut [f32]) -> Result<()>;
+
+    /// The columns of row `index` that are not zero, ascending, with their values, where rows are kept so.
+    fn nonzeros(&self, _index: usize) -> Option<(&[u32], &[f32])> {
+        None
+    }
 
     /// Copies the rows `indices`, in their order, into `into`, `(indices, width)`.
     ///

@@ -116,7 +116,7 @@ pub struct FitSettings {
     /// Which way the optimum is reached.
     pub solver: Solver,
     /// Differences are kept in memory up to this many bytes and made anew on every pass beyond. Whole rankings of
-    /// Plackett–Luce are always kept.
+    /// Plackett–Luce are always kept, and so are differences without their zeros.
     pub memory: usize,
 }
 

@@ -9,20 +9,23 @@
 //! Differences are kept where they fit into memory; otherwise they are made anew, block by block, on every pass, from
 //! features in memory or on disk. Both give the same bits.
 
+mod block;
 mod differences;
 mod folds;
+mod sparse;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::Comparison;
 use super::likelihood::{Likelihood, Terms, is_tie};
-use super::linear_algebra::{add_scaled, dot, symmetric_product};
+use super::linear_algebra::{add_scaled, dot};
 use super::plackett_luce::Ranking;
 use super::standardise::Standardiser;
 use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
-use differences::{Block, Differences};
+use block::{Block, Row};
+use differences::Differences;
 pub(super) use folds::{Evaluation, Folds, Trial};
 
 /// Rows handled as one block. Blocks are summed in order, so the result does not depend on the threads.
@@ -172,8 +175,9 @@ impl<'a> Problem<'a> {
     /// w·dᵢ of every pair, without margins.
     pub(super) fn predictions(&self, weights: &[f64]) -> Result<Vec<f64>> {
         let mut all = Vec::with_capacity(self.len());
-        let block = |block: Block<'_>, _: &[Label]| {
-            Ok(block.rows.chunks_exact(self.width).map(|row| dot(&weights[..self.width], row)).collect::<Vec<f64>>())
+        let weights = &weights[..self.width];
+        let block = |block: Block<'_>, labels: &[Label]| {
+            Ok(block.labelled(labels).map(|(row, _)| row.dot(weights)).collect::<Vec<f64>>())
         };
         self.fold_blocks(block, |part| all.extend(part))?;
         Ok(all)
@@ -185,13 +189,13 @@ impl<'a> Problem<'a> {
     /// What reading a row reports.
     pub(super) fn loss_and_gradient(&self, parameters: &[f64]) -> Result<(f64, Vec<f64>)> {
         let (weights, tie) = (&parameters[..self.width], self.tie(parameters));
-        let block = |Block { rows, .. }: Block<'_>, labels: &[Label]| {
+        let block = |block: Block<'_>, labels: &[Label]| {
             let (mut sum, mut gradient) = (0.0, vec![0f64; self.dimension()]);
             let (along, beyond) = gradient.split_at_mut(self.width);
-            for (row, label) in rows.chunks_exact(self.width).zip(labels) {
+            for (row, label) in block.labelled(labels) {
                 let terms = self.terms(weights, tie, row, label);
                 sum += terms.loss;
-                add_scaled(along, terms.slope, row);
+                row.add_to(along, terms.slope);
                 beyond.iter_mut().for_each(|slope| *slope += terms.tie_slope);
             }
             Ok((sum, gradient))
@@ -221,8 +225,8 @@ impl<'a> Problem<'a> {
     }
 
     /// One pair's weighted terms.
-    fn terms(&self, weights: &[f64], tie: f64, row: &[f64], label: &Label) -> Terms {
-        let terms = self.likelihood.terms(dot(weights, row) - label.margin, tie, label.preference);
+    fn terms(&self, weights: &[f64], tie: f64, row: Row<'_>, label: &Label) -> Terms {
+        let terms = self.likelihood.terms(row.dot(weights) - label.margin, tie, label.preference);
         Terms {
             loss: label.weight * terms.loss,
             slope: label.weight * terms.slope,
@@ -250,19 +254,18 @@ impl<'a> Problem<'a> {
     pub(super) fn curvature(&self, parameters: &[f64]) -> Result<Vec<f64>> {
         let (width, dimension) = (self.width, self.dimension());
         let (weights, tie) = (&parameters[..width], self.tie(parameters));
-        let block = |Block { rows, matrix }: Block<'_>, labels: &[Label]| {
+        let block = |block: Block<'_>, labels: &[Label]| {
             let (mut mixed, mut both) = (vec![0f64; width], 0.0);
-            let mut scaled = Vec::with_capacity(rows.len());
-            for (row, label) in rows.chunks_exact(width).zip(labels) {
+            let mut curvatures = Vec::with_capacity(labels.len());
+            for (row, label) in block.labelled(labels) {
                 let terms = self.terms(weights, tie, row, label);
-                scaled.extend(row.iter().map(|value| terms.curvature * value));
+                curvatures.push(terms.curvature);
                 if dimension > width {
-                    add_scaled(&mut mixed, terms.mixed_curvature, row);
+                    row.add_to(&mut mixed, terms.mixed_curvature);
                     both += terms.tie_curvature;
                 }
             }
-            let scaled = Tensor::from_vec(scaled, matrix.shape(), &Device::Cpu)?;
-            Ok((symmetric_product(matrix, &scaled)?, mixed, both))
+            Ok((block.gram(&curvatures)?, mixed, both))
         };
         let (mut gram, mut mixed, mut both) = (vec![0f64; width * width], vec![0f64; width], 0.0);
         for index in 0..self.blocks(PRODUCT_ROWS) {
@@ -292,12 +295,12 @@ impl Problem<'_> {
     pub(super) fn diagonal_curvature(&self) -> Result<Vec<f64>> {
         let start = self.start();
         let (weights, tie) = (&start[..self.width], self.tie(&start));
-        let block = |Block { rows, .. }: Block<'_>, labels: &[Label]| {
+        let block = |block: Block<'_>, labels: &[Label]| {
             let mut diagonal = vec![0f64; self.dimension()];
             let (along, beyond) = diagonal.split_at_mut(self.width);
-            for (row, label) in rows.chunks_exact(self.width).zip(labels) {
+            for (row, label) in block.labelled(labels) {
                 let terms = self.terms(weights, tie, row, label);
-                along.iter_mut().zip(row).for_each(|(sum, value)| *sum += terms.curvature * value * value);
+                row.add_squares_to(along, terms.curvature);
                 beyond.iter_mut().for_each(|sum| *sum += terms.tie_curvature);
             }
             Ok(diagonal)
@@ -325,16 +328,13 @@ impl Problem<'_> {
         let (width, tie) = (self.width, self.tie(parameters));
         let weights = &parameters[..width];
         let count = vectors.len() / width;
-        let columns =
-            Tensor::from_slice(vectors, (count, width), &Device::Cpu).and_then(|rows| rows.t()).map_err(failed)?;
-        let block = |Block { rows, matrix }: Block<'_>, labels: &[Label]| {
-            let mut along = flat(&matrix.matmul(&columns)?)?;
-            for ((row, label), line) in rows.chunks_exact(width).zip(labels).zip(along.chunks_exact_mut(count)) {
+        let block = |block: Block<'_>, labels: &[Label]| {
+            let mut along = block.times(vectors, count)?;
+            for ((row, label), line) in block.labelled(labels).zip(along.chunks_exact_mut(count)) {
                 let curvature = self.terms(weights, tie, row, label).curvature;
                 line.iter_mut().for_each(|value| *value *= curvature);
             }
-            let along = Tensor::from_vec(along, (labels.len(), count), &Device::Cpu)?;
-            flat(&along.t()?.matmul(matrix)?)
+            block.combined(along, count)
         };
         let mut product = vec![0f64; vectors.len()];
         self.fold_blocks(block, |part| add_scaled(&mut product, 1.0, &part))?;
@@ -361,11 +361,6 @@ pub(super) fn outer_product(left: &[f64], right: &[f64], width: usize) -> candle
 
 fn failed(error: impl std::fmt::Display) -> Error {
     Error::Numeric(vec![Fault::new("head", format!("a matrix product failed: {error}"))])
-}
-
-/// A matrix's numbers, row-major.
-fn flat(matrix: &Tensor) -> candle_core::Result<Vec<f64>> {
-    matrix.flatten_all()?.to_vec1()
 }
 
 /// The matrix with one more row and column.

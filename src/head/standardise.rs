@@ -101,6 +101,28 @@ impl Standardiser {
         self.project(into);
     }
 
+    /// (left − right) / deviation of rows given by the columns that are not zero, where no direction is forbidden: columns,
+    /// ascending, with their values.
+    pub(super) fn sparse_difference<'a>(
+        &'a self,
+        left: (&'a [u32], &'a [f32]),
+        right: (&'a [u32], &'a [f32]),
+    ) -> impl Iterator<Item = (u32, f64)> + 'a {
+        let entries = |(columns, values): (&'a [u32], &'a [f32])| columns.iter().copied().zip(values.iter().copied());
+        let (mut left, mut right) = (entries(left).peekable(), entries(right).peekable());
+        let both = std::iter::from_fn(move || {
+            let column = [left.peek(), right.peek()].into_iter().flatten().map(|(column, _)| *column).min()?;
+            let [left, right] = [&mut left, &mut right]
+                .map(|side| side.next_if(|entry| entry.0 == column).map_or(0.0, |(_, value)| f64::from(value)));
+            Some((column, left - right))
+        });
+        let scaled = |(column, difference): (u32, f64)| {
+            let deviation = self.deviations[column as usize];
+            (difference != 0.0 && deviation != 0.0).then(|| (column, difference / deviation))
+        };
+        both.filter_map(scaled)
+    }
+
     /// (h − origin) / deviation, without the forbidden directions.
     pub fn relative_to(&self, features: &[f32], origin: &[f64]) -> Vec<f64> {
         let pairs = features.iter().zip(origin).zip(&self.deviations);

@@ -16,7 +16,7 @@ use crate::config::{Config, HeadConfig, HeadKind, Loss, ObjectiveConfig};
 use crate::data::{Dataset, ObjectivePairs, Split};
 use crate::ensemble::{ObjectiveScore, Scorer, Uncertainty};
 use crate::error::{Error, Result};
-use crate::features::{WordCounts, bag_of_words};
+use crate::features::{FeatureRows, WordCounts, bag_of_words};
 use crate::head::{
     Fit, FitSettings, Head, LinearHead, MlpFit, Posterior, fit, fit_head, fit_mlp, fit_ratings, last_layer_posterior,
 };
@@ -267,5 +267,7 @@ fn baseline(counts: &WordCounts, pairs: &ObjectivePairs, settings: &FitSettings)
         return Ok(vec![0.0; words.rows()]);
     }
     let head = fit_head(&words, &comparisons(&pairs.pairs, Split::Train), settings)?;
-    Ok((0..words.rows()).map(|row| head.score(words.row(row))).collect())
+    let mut row = vec![0f32; words.width()];
+    let score = |index: usize| words.copy_row(index, &mut row).map(|()| head.score(&row));
+    (0..words.rows()).map(score).collect()
 }

@@ -6,18 +6,22 @@ use candle_core::{Device, Storage, Tensor};
 use rayon::prelude::*;
 
 use super::Standardiser;
+use super::block::Block;
+use super::sparse::SparseBlock;
 use crate::error::{Error, Fault, Result};
-use crate::features::FeatureRows;
+use crate::features::{FeatureRows, SparseMatrix};
 
 /// Pairs whose feature rows are read together: few enough to stay in a core's cache until they are used, and many for a
 /// read from disk.
 const PAIRS_AT_ONCE: usize = 64;
 
-/// Where the differences come from; both ways give the same bits.
+/// Where the differences come from; dense ones give the same bits kept and made.
 #[derive(Clone)]
 pub(super) enum Differences<'a> {
     /// A matrix `(pairs, width)`.
     Kept(Tensor),
+    /// The same without its zeros.
+    Sparse(SparseMatrix<f64>),
     /// Made from the features of each pair's rows.
     Made { features: &'a dyn FeatureRows, standardiser: &'a Standardiser, pairs: Vec<(usize, usize)> },
 }
@@ -34,6 +38,9 @@ impl<'a> Differences<'a> {
         memory: usize,
     ) -> Result<Self> {
         let width = features.width();
+        if let Some(sparse) = sparse(features, standardiser, &pairs) {
+            return Ok(Self::Sparse(sparse));
+        }
         if pairs.len().saturating_mul(width * size_of::<f64>()) <= memory {
             return Ok(Self::Kept(make(features, standardiser, &pairs)?));
         }
@@ -42,7 +49,7 @@ impl<'a> Differences<'a> {
 
     /// Whether they are kept in memory.
     pub(super) fn is_kept(&self) -> bool {
-        matches!(self, Self::Kept(_))
+        matches!(self, Self::Kept(_) | Self::Sparse(_))
     }
 
     /// `work` on the differences of some pairs.
@@ -52,6 +59,7 @@ impl<'a> Differences<'a> {
     pub(super) fn with<T>(&self, rows: Range<usize>, work: impl FnOnce(Block<'_>) -> T) -> Result<T> {
         let matrix = match self {
             Self::Kept(matrix) => matrix.narrow(0, rows.start, rows.len()).map_err(unreadable)?,
+            Self::Sparse(matrix) => return Ok(work(Block::Sparse(SparseBlock::new(matrix, rows)))),
             Self::Made { features, standardiser, pairs } => make(*features, standardiser, &pairs[rows])?,
         };
         let (storage, layout) = matrix.storage_and_layout();
@@ -60,21 +68,30 @@ impl<'a> Differences<'a> {
             Storage::Cuda(_) | Storage::Metal(_) => return Err(unreadable("they are not in memory")),
         };
         let start = layout.start_offset();
-        Ok(work(Block { rows: &values[start..start + matrix.elem_count()], matrix: &matrix }))
+        Ok(work(Block::Dense(&values[start..start + matrix.elem_count()], &matrix)))
     }
-}
-
-/// Some rows of differences, seen as numbers and as candle's matrix.
-#[derive(Clone, Copy)]
-pub(super) struct Block<'b> {
-    /// Row-major.
-    pub(super) rows: &'b [f64],
-    /// `(pairs, width)`.
-    pub(super) matrix: &'b Tensor,
 }
 
 fn unreadable(error: impl std::fmt::Display) -> Error {
     Error::Numeric(vec![Fault::new("head", format!("the differences cannot be read: {error}"))])
+}
+
+/// Standardised differences of `pairs` of rows that are kept without their zeros; `None` of others.
+fn sparse(
+    features: &dyn FeatureRows,
+    standardiser: &Standardiser,
+    pairs: &[(usize, usize)],
+) -> Option<SparseMatrix<f64>> {
+    // Without a direction a row is no longer zero anywhere.
+    if !standardiser.forbidden.is_empty() {
+        return None;
+    }
+    let mut matrix = SparseMatrix::new(features.width());
+    for &(left, right) in pairs {
+        let (left, right) = (features.nonzeros(left)?, features.nonzeros(right)?);
+        matrix.push(standardiser.sparse_difference(left, right));
+    }
+    Some(matrix)
 }
 
 /// Standardised differences of `pairs`, `(pairs, width)`.

@@ -1,9 +1,7 @@
 //! Many fits at once, each on all folds but one: every block of differences is read once for all of them, and the work on
 //! it is two matrix products.
 
-use candle_core::{Device, Tensor};
-
-use super::{Block, Label, Problem, failed, flat};
+use super::{Block, Label, Problem};
 use crate::error::Result;
 use crate::head::linear_algebra::{add_scaled, dot};
 use crate::head::newton::Point;
@@ -76,13 +74,10 @@ impl<'p, 'a> Folds<'p, 'a> {
     pub(in crate::head) fn evaluate(&self, trials: Vec<Trial>) -> Result<Vec<Evaluation>> {
         let (problem, width) = (self.problem, self.problem.width);
         let weights: Vec<f64> = trials.iter().flat_map(|trial| &trial.parameters[..width]).copied().collect();
-        let columns = Tensor::from_vec(weights, (trials.len(), width), &Device::Cpu).and_then(|rows| rows.t());
-        let columns = columns.map_err(failed)?;
-        let block = |Block { matrix, .. }: Block<'_>, labels: &[Label]| {
-            let mut along = flat(&matrix.matmul(&columns)?)?;
+        let block = |block: Block<'_>, labels: &[Label]| {
+            let mut along = block.times(&weights, trials.len())?;
             let sums = self.slopes(&mut along, labels, &trials);
-            let along = Tensor::from_vec(along, (labels.len(), trials.len()), &Device::Cpu)?;
-            Ok((sums, flat(&along.t()?.matmul(matrix)?)?))
+            Ok((sums, block.combined(along, trials.len())?))
         };
         let mut totals = vec![Sums::default(); trials.len()];
         let mut gradients = vec![0f64; trials.len() * width];

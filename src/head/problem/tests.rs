@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::ControlMode;
-use crate::features::Features;
+use crate::features::{Features, SparseMatrix};
 use crate::head::newton::minimise;
 use crate::head::{Control, centring, control, plackett_luce};
 use crate::random::Random;
@@ -270,6 +270,52 @@ fn a_fit_without_a_fold_is_a_fit_of_the_problem_without_it() {
             assert!((found.held_out - loss).abs() < 1e-12 * loss, "{} against {loss}", found.held_out);
             let alone = folds.evaluate(vec![trial(fold)]).expect("finite");
             assert!((alone[0].point.loss - found.point.loss).abs() < 1e-12 * loss);
+        }
+    }
+}
+
+#[test]
+fn differences_without_their_zeros_are_the_same_problem() {
+    let mut random = Random::new(11);
+    let (mut dense, mut sparse) = (Features::new(WIDTH), SparseMatrix::new(WIDTH));
+    for index in 0..40 {
+        // The middle column is constant, and some rows are equal or zero everywhere.
+        let mut value = || if random.uniform() < 0.6 { 0.0 } else { (1.0 + random.uniform()) as f32 };
+        let row = if index % 7 == 3 { [0.0, 2.0, 0.0] } else { [value(), 2.0, value()] };
+        dense.push(&row);
+        sparse.push((0..).zip(row).filter(|(_, value)| *value != 0.0));
+    }
+    let pairs = comparisons(1_100, 40, 3);
+    let standardiser = Standardiser::new(&dense, &pairs).expect("varies");
+    assert_eq!(standardiser, Standardiser::new(&sparse, &pairs).expect("varies"));
+    let close = |left: &[f64], right: &[f64]| {
+        assert_eq!(left.len(), right.len());
+        left.iter().zip(right).for_each(|(a, b)| assert!((a - b).abs() < 1e-9 * (1.0 + b.abs()), "{a} {b}"));
+    };
+    for likelihood in [Likelihood::BradleyTerry, Likelihood::Davidson] {
+        let of = |features| Problem::new(features, &pairs, &standardiser, likelihood, usize::MAX).expect("finite");
+        let (dense, sparse) = (of(&dense as &dyn FeatureRows), of(&sparse));
+        assert!(matches!(sparse.differences, Differences::Sparse(_)) && sparse.is_kept());
+        let point = [0.4, -0.7, 1.1, -0.3][..dense.dimension()].to_vec();
+        let both = [&dense, &sparse];
+        let [left, right] = both.map(|problem| problem.loss_and_gradient(&point).expect("finite"));
+        close(&[left.0], &[right.0]);
+        close(&left.1, &right.1);
+        let [left, right] = both.map(|problem| problem.curvature(&point).expect("finite"));
+        close(&left, &right);
+        let [left, right] = both.map(|problem| problem.diagonal_curvature().expect("finite"));
+        close(&left, &right);
+        let [left, right] = both.map(|problem| problem.predictions(&point).expect("finite"));
+        close(&left, &right);
+        let vectors = [0.5, 1.0, -2.0, 0.0, 0.25, 1.5];
+        let [left, right] = both.map(|problem| problem.curvature_times(&point, &vectors).expect("finite"));
+        close(&left, &right);
+        let trial = |fold| Trial { fold, l2: 0.2, parameters: point.iter().map(|w| w * (fold + 1) as f64).collect() };
+        let [left, right] =
+            both.map(|problem| Folds::new(problem, 3).evaluate((0..3).map(trial).collect()).expect("finite"));
+        for (left, right) in left.iter().zip(&right) {
+            close(&[left.point.loss, left.held_out], &[right.point.loss, right.held_out]);
+            close(&left.point.gradient, &right.point.gradient);
         }
     }
 }
