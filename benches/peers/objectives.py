@@ -1,9 +1,10 @@
 """Three objectives over the same pairs, for TRL and for ours.
 
-    objectives.py --data FOLDER --model FOLDER --train 1000 --out FOLDER
+    objectives.py --data FOLDER --model FOLDER [--of helpfulness] --train 1000 --out FOLDER
 
 Reads `two_objective_pairs.jsonl.gz`, whose pairs have a label for helpfulness and one for safety; the third objective,
-conciseness, prefers the shorter answer. Writes for each objective `NAME.train.jsonl` and `NAME.test.jsonl` (`prompt`,
+conciseness, prefers the answer of fewer words. With `--of helpfulness` it reads `helpfulness.jsonl.gz`, which has more
+pairs, and the objectives are helpfulness, conciseness, and plainness, which prefers the shorter words. Writes for each objective `NAME.train.jsonl` and `NAME.test.jsonl` (`prompt`,
 `chosen`, `rejected`) as `trl_reward.py` reads them, and `NAME.yaml` with `run.yaml`, by which `ensemble train-all` trains
 on the same pairs and tests on the same others. No prompt stands in both parts. `--fitting` takes only pairs whose texts
 have at most 256 tokens each, which are those that TRL does not filter. JSON is YAML.
@@ -11,22 +12,51 @@ have at most 256 tokens each, which are those that TRL does not filter. JSON is 
 
 import argparse
 import gzip
+import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from texts import Pair, PairTokenizer
 
 MAX_TOKENS = 256
-OBJECTIVES = ("helpfulness", "safety", "conciseness")
+OBJECTIVES = {
+    "two_objective_pairs": ("helpfulness", "safety", "conciseness"),
+    "helpfulness": ("helpfulness", "conciseness", "plainness"),
+}
+
+
+def word_count(text: str) -> float:
+    """How many words a text has."""
+    return len(text.split())
+
+
+def word_length(text: str) -> float:
+    """How long its words are on average."""
+    return sum(map(len, text.split())) / max(1, len(text.split()))
+
+
+RULES = {"conciseness": word_count, "plainness": word_length}
 
 
 def preferred(row: dict[str, Any], objective: str) -> str | None:
     """The better side of a row, `a` or `b`; none where they are equal."""
-    if objective != "conciseness":
+    if objective not in RULES:
         return row["preferred"].get(objective)
-    lengths = {side: len(row[f"response_{side}"].split()) for side in "ab"}
-    return None if lengths["a"] == lengths["b"] else min(lengths, key=lengths.__getitem__)
+    sizes = {side: RULES[objective](row[f"response_{side}"]) for side in "ab"}
+    return None if sizes["a"] == sizes["b"] else min(sizes, key=sizes.__getitem__)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of pairs, with the label of each objective; chosen and rejected become sides."""
+    with gzip.open(path, "rt") as file:
+        rows = [json.loads(line) for line in file]
+    for row in rows:
+        if "preferred" not in row:
+            row["response_a"], row["response_b"] = row["chosen"], row["rejected"]
+            row["preferred"] = {row["objective"]: "a"}
+    return rows
 
 
 def pairs(rows: list[dict[str, Any]], objective: str) -> list[dict[str, Any]]:
@@ -49,6 +79,19 @@ def fitting(model: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row, length in zip(rows, longest) if length <= MAX_TOKENS]
 
 
+def few_per_prompt(rows: list[dict[str, Any]], most: int | None) -> list[dict[str, Any]]:
+    """At most so many rows of each prompt, the prompts in an order that the sources do not follow."""
+    if most is None:
+        return rows
+    counts: Counter[str] = Counter()
+    kept = []
+    for row in sorted(rows, key=lambda row: hashlib.sha256(row["group"].encode()).hexdigest()):
+        counts[row["group"]] += 1
+        if counts[row["group"]] <= most:
+            kept.append(row)
+    return kept
+
+
 def write(path: Path, rows: list[dict[str, Any]]) -> None:
     """JSON lines."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -59,19 +102,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--of", choices=sorted(OBJECTIVES), default="two_objective_pairs", help="the file of pairs")
     parser.add_argument("--train", type=int, default=1000)
     parser.add_argument("--test", type=int, default=300)
+    parser.add_argument("--per-prompt", type=int, help="most pairs of a prompt; default: all")
     parser.add_argument("--fitting", action="store_true", help="only pairs that TRL does not filter")
     parser.add_argument("--dtype", default="f32")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    with gzip.open(options.data / "two_objective_pairs.jsonl.gz", "rt") as file:
-        rows = [json.loads(line) for line in file]
+    rows = read(options.data / f"{options.of}.jsonl.gz")
     if options.fitting:
-        read = len(rows)
+        total = len(rows)
         rows = fitting(options.model, rows)
-        print(f"{len(rows)} of {read} pairs have at most {MAX_TOKENS} tokens a text")
+        print(f"{len(rows)} of {total} pairs have at most {MAX_TOKENS} tokens a text")
+    rows = few_per_prompt(rows, options.per_prompt)
     groups = sorted({row["group"] for row in rows})
     share = options.train / (options.train + options.test)
     training = set(groups[: round(len(groups) * share)])
@@ -79,7 +124,8 @@ def main() -> None:
         row["split"] = "train" if row["group"] in training else "test"
     parts = [row for row in rows if row["split"] == "train"][: options.train]
     parts += [row for row in rows if row["split"] == "test"][: options.test]
-    for objective in OBJECTIVES:
+    names = OBJECTIVES[options.of]
+    for objective in names:
         found = pairs(parts, objective)
         write(options.out / f"{objective}.pairs.jsonl", found)
         for split in ("train", "test"):
@@ -90,7 +136,7 @@ def main() -> None:
         description = {"name": objective, "question": "Which answer is better?", "labels": "human", "data": [source]}
         (options.out / f"{objective}.yaml").write_text(json.dumps(description))
     backbone = {"path": str(options.model.resolve()), "max_tokens": MAX_TOKENS, "dtype": options.dtype}
-    run = {"name": "three", "backbone": backbone, "objectives": [{"file": f"{name}.yaml"} for name in OBJECTIVES]}
+    run = {"name": "three", "backbone": backbone, "objectives": [{"file": f"{name}.yaml"} for name in names]}
     (options.out / "run.yaml").write_text(json.dumps(run))
 
 

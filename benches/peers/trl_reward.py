@@ -138,7 +138,9 @@ def trial(options: argparse.Namespace, pairs: Sequence[Pair], test: Sequence[Row
     """Trains with one learning rate and tests the result."""
     with tempfile.TemporaryDirectory() as folder:
         trained = train(options, pairs, rate, folder)
+    start = time.perf_counter()
     hits = right(trained.model, test, options)
+    tested = time.perf_counter() - start
     readable = [hit for hit, row in zip(hits, test) if fits(row, options.max_length)]
     return {
         "learning_rate": rate,
@@ -149,6 +151,7 @@ def trial(options: argparse.Namespace, pairs: Sequence[Pair], test: Sequence[Row
         "train_seconds": round(trained.train_seconds, 3),
         "load_and_tokenize_seconds": round(trained.load_seconds, 3),
         "total_seconds": round(trained.load_seconds + trained.train_seconds, 3),
+        "test_seconds": round(tested, 3),
         "pairs_per_second": round(trained.kept / trained.train_seconds, 2),
         "mean_training_loss": round(trained.loss, 4),
         "test_readable": accuracy(readable),

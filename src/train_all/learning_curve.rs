@@ -1,5 +1,7 @@
 //! How accuracy grows with the number of pairs: the same head fitted on growing parts of the training prompts.
 
+use rayon::prelude::*;
+
 use super::columns::Columns;
 use crate::assess::outcomes;
 use crate::data::{Pair, Split};
@@ -38,5 +40,5 @@ pub(super) fn learning_curve(
         let outcomes = outcomes(pairs, Split::Test, &|item| scores[item]);
         Some(LearningPoint { pairs: some.len(), accuracy: accuracy(&outcomes), log_loss: log_loss(&outcomes) })
     };
-    PARTS.into_iter().filter_map(point).collect()
+    PARTS.into_par_iter().filter_map(point).collect()
 }
