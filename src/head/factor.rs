@@ -85,8 +85,11 @@ impl DenseFactor {
         self.0.packed()
     }
 
-    /// L⁻¹v.
-    pub(super) fn solve_lower(&self, vector: &[f64]) -> Vec<f64> {
-        self.0.solve_lower(vector)
+    /// L⁻¹v of every row v of a row-major matrix, in place.
+    ///
+    /// # Errors
+    /// When candle's matrix product fails.
+    pub(super) fn solve_lower_rows(&self, rows: &mut [f64]) -> candle_core::Result<()> {
+        self.0.solve_lower_rows(rows)
     }
 }

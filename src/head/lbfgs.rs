@@ -72,7 +72,7 @@ impl<'p> Descent<'p> {
             self.memory.push_front(Update { step, change, preconditioned_change, curvature });
         }
         (self.point, self.preconditioned_gradient) = (next, preconditioned);
-        self.direction = self.descent();
+        self.direction = self.next_direction();
         (self.length, self.halvings) = (1.0, 0);
         self.iterations += 1;
         true
@@ -80,7 +80,7 @@ impl<'p> Descent<'p> {
 
     /// The two-loop recursion: an approximate inverse Hessian times the gradient. The preconditioner is scaled to the
     /// curvature last seen (equation 7.20), which dies out where labels become separable.
-    fn descent(&self) -> Vec<f64> {
+    fn next_direction(&self) -> Vec<f64> {
         let mut rest = self.point.gradient.clone();
         let mut direction = self.preconditioned_gradient.clone();
         let mut factors = Vec::with_capacity(self.memory.len());
@@ -92,7 +92,10 @@ impl<'p> Descent<'p> {
         }
         if let Some(last) = self.memory.front() {
             let scale = last.curvature / dot(&last.change, &last.preconditioned_change);
-            direction.iter_mut().for_each(|value| *value *= scale);
+            // At rounding level it may be nothing of the kind.
+            if scale.is_finite() && scale > 0.0 {
+                direction.iter_mut().for_each(|value| *value *= scale);
+            }
         }
         for (update, factor) in self.memory.iter().zip(factors).rev() {
             let correction = factor - dot(&update.change, &direction) / update.curvature;

@@ -18,6 +18,9 @@ use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
 use crate::logistic::sigmoid;
 
+/// Groups that are solved together.
+const GROUPS_AT_ONCE: usize = 256;
+
 /// What is left out at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaveOut {
@@ -73,11 +76,19 @@ pub fn leave_one_out(
     }
     let groups: Vec<Vec<usize>> = groups.into_values().collect();
     let seen: Vec<Vec<(usize, HeldOutPair)>> = groups
-        .par_iter()
-        .map(|members| {
-            let group: Vec<Comparison> = members.iter().map(|&index| comparisons[index]).collect();
-            let rows = rows(features, &group, fit)?;
-            Ok(members.iter().copied().zip(without(&fit.posterior.precision, &rows)).collect())
+        .par_chunks(GROUPS_AT_ONCE)
+        .map(|groups| {
+            let members = groups.concat();
+            let inside: Vec<Comparison> = members.iter().map(|&index| comparisons[index]).collect();
+            let rows = rows(features, &inside, fit)?;
+            let leverages = leverages(&fit.posterior.precision, &rows)?;
+            let (mut pairs, mut start) = (Vec::with_capacity(members.len()), 0);
+            for group in groups {
+                let inside = start..start + group.len();
+                pairs.extend(without(&rows[inside.clone()], &leverages[inside.clone()]));
+                start = inside.end;
+            }
+            Ok(members.into_iter().zip(pairs).collect())
         })
         .collect::<Result<_>>()?;
     let mut seen: Vec<(usize, HeldOutPair)> = seen.into_iter().flatten().collect();
@@ -86,9 +97,9 @@ pub fn leave_one_out(
 }
 
 /// The pairs of a group as a head sees them that has seen none of them.
-fn without(precision: &Factor, group: &[Row]) -> Vec<HeldOutPair> {
+fn without(group: &[Row], leverages: &[Leverage]) -> Vec<HeldOutPair> {
     let count = group.len();
-    let quadratic = quadratic(precision, group);
+    let quadratic = quadratic(leverages);
     // (I − WQ) once for the pull of the slopes, and for every column of the variance Q (I − WQ)⁻¹.
     let mut right = vec![0f64; count * (count + 1)];
     for (index, row) in group.iter().enumerate() {
@@ -165,30 +176,29 @@ fn rows(features: &dyn FeatureRows, comparisons: &[Comparison], fit: &Fit) -> Re
     Ok(rows)
 }
 
+/// Vectors of each row by which Qᵢⱼ = leftᵢ·rightⱼ.
+struct Leverage {
+    left: Vec<f64>,
+    right: Vec<f64>,
+}
+
+/// Of each row; L⁻¹d on both sides, of the Cholesky factor L of H, is half the work of H⁻¹d on one.
+fn leverages(precision: &Factor, rows: &[Row]) -> Result<Vec<Leverage>> {
+    let Factor::Dense(factor) = precision else {
+        let whole = |row: &Row| Leverage { left: row.difference.clone(), right: precision.solve(&row.difference) };
+        return Ok(rows.iter().map(whole).collect());
+    };
+    let mut all: Vec<f64> = rows.iter().flat_map(|row| &row.difference).copied().collect();
+    factor.solve_lower_rows(&mut all).map_err(|error| {
+        Error::Numeric(vec![Fault::new("head", format!("the leverages cannot be computed: {error}"))])
+    })?;
+    let half = |row: &[f64]| Leverage { left: row.to_vec(), right: row.to_vec() };
+    Ok(all.chunks_exact(precision.width()).map(half).collect())
+}
+
 /// Q of a group, row-major.
-fn quadratic(precision: &Factor, group: &[Row]) -> Vec<f64> {
-    let count = group.len();
-    let mut quadratic = vec![0f64; count * count];
-    match precision {
-        // Half the work of solving both ways.
-        Factor::Dense(factor) => {
-            let solved: Vec<Vec<f64>> = group.iter().map(|row| factor.solve_lower(&row.difference)).collect();
-            for left in 0..count {
-                for right in 0..=left {
-                    let value = dot(&solved[left], &solved[right]);
-                    quadratic[left * count + right] = value;
-                    quadratic[right * count + left] = value;
-                }
-            }
-        }
-        Factor::LowRank { .. } => {
-            for (right, row) in group.iter().enumerate() {
-                let solved = precision.solve(&row.difference);
-                (0..count).for_each(|left| quadratic[left * count + right] = dot(&group[left].difference, &solved));
-            }
-        }
-    }
-    quadratic
+fn quadratic(group: &[Leverage]) -> Vec<f64> {
+    group.iter().flat_map(|row| group.iter().map(|column| dot(&row.left, &column.right))).collect()
 }
 
 /// I − WQ.

@@ -26,7 +26,73 @@ pub(super) struct Terms {
     pub(super) tie_curvature: f64,
 }
 
+/// A loss as `linear` + log `factor`, with its slopes in z and θ: many losses together need but one logarithm, of the product
+/// of their factors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Parts {
+    pub(super) linear: f64,
+    /// Between 1 and 2.
+    pub(super) factor: f64,
+    pub(super) slope: f64,
+    pub(super) tie_slope: f64,
+}
+
+/// Σ cᵢ ℓᵢ of losses in [`Parts`] with weights c.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LossSum {
+    linear: f64,
+    product: f64,
+}
+
+/// A product of factors up to 2 this large may take one more.
+const LARGE_PRODUCT: f64 = 1e300;
+
+impl LossSum {
+    /// Of no loss.
+    pub(super) const ZERO: Self = Self { linear: 0.0, product: 1.0 };
+
+    /// Adds a loss with its weight.
+    pub(super) fn add(&mut self, weight: f64, parts: &Parts) {
+        if weight == 1.0 {
+            self.linear += parts.linear;
+            self.product *= parts.factor;
+            if self.product > LARGE_PRODUCT {
+                *self = Self { linear: self.value(), product: 1.0 };
+            }
+        } else {
+            self.linear += weight * (parts.linear + libm::log(parts.factor));
+        }
+    }
+
+    /// The sum.
+    pub(super) fn value(&self) -> f64 {
+        self.linear + libm::log(self.product)
+    }
+}
+
 impl Likelihood {
+    /// As [`Likelihood::terms`], without the curvature.
+    pub(super) fn parts(self, z: f64, tie: f64, p: f64) -> Parts {
+        match self {
+            Self::BradleyTerry => {
+                let exponential = libm::exp(-z.abs());
+                let near = 1.0 / (1.0 + exponential);
+                let far = exponential * near;
+                let (right, wrong) = if z >= 0.0 { (near, far) } else { (far, near) };
+                Parts {
+                    linear: p * (-z).max(0.0) + (1.0 - p) * z.max(0.0),
+                    factor: 1.0 + exponential,
+                    slope: (1.0 - p) * right - p * wrong,
+                    tie_slope: 0.0,
+                }
+            }
+            Self::Davidson => {
+                let Terms { loss, slope, tie_slope, .. } = davidson(z, tie, p);
+                Parts { linear: loss, factor: 1.0, slope, tie_slope }
+            }
+        }
+    }
+
     /// −log-likelihood of share `p` at difference `z` and tie parameter `tie` = θ, with its derivatives.
     pub(super) fn terms(self, z: f64, tie: f64, p: f64) -> Terms {
         match self {
@@ -101,6 +167,24 @@ mod tests {
                 prop_assert!((along(|t| t.slope, step, 0.0) - terms.curvature).abs() < 1e-8);
                 prop_assert!((along(|t| t.slope, 0.0, step) - terms.mixed_curvature).abs() < 1e-8);
                 prop_assert!((along(|t| t.tie_slope, 0.0, step) - terms.tie_curvature).abs() < 1e-8);
+            }
+        }
+
+        #[test]
+        fn losses_in_parts_add_up_to_those_in_terms(
+            pairs in prop::collection::vec((-40f64..40.0, 0usize..4, 0usize..3), 1..3_000), tie in -3f64..2.0,
+        ) {
+            for likelihood in [Likelihood::BradleyTerry, Likelihood::Davidson] {
+                let (mut sum, mut expected) = (LossSum::ZERO, 0.0);
+                for &(z, choice, weight) in &pairs {
+                    let (p, weight) = ([1.0, 0.5, 0.8, 0.0][choice], [1.0, 1.0, 2.5][weight]);
+                    let (parts, terms) = (likelihood.parts(z, tie, p), likelihood.terms(z, tie, p));
+                    prop_assert!((parts.slope - terms.slope).abs() < 1e-15);
+                    prop_assert_eq!(parts.tie_slope, terms.tie_slope);
+                    sum.add(weight, &parts);
+                    expected += weight * terms.loss;
+                }
+                prop_assert!((sum.value() - expected).abs() < 1e-12 * (1.0 + expected), "{} {expected}", sum.value());
             }
         }
 

@@ -37,12 +37,12 @@ pub(super) fn norm(vector: &[f64]) -> f64 {
 /// Columns of a symmetric product that are computed together.
 const SYMMETRIC_PANEL: usize = 128;
 
-/// The symmetric matrix AᵀDA of A, `(rows, width)`, and DA with a diagonal D: row-major `(width, width)`, of which little
-/// more than half is computed.
+/// Adds the lower triangle of AᵀDA, of A, `(rows, width)`, and DA with a diagonal D, to `sum`, `(width, width)`; right of
+/// the diagonal it leaves what is there.
 ///
 /// # Errors
 /// When candle's matrix product fails.
-pub(super) fn symmetric_product(matrix: &Tensor, scaled: &Tensor) -> candle_core::Result<Vec<f64>> {
+pub(super) fn add_lower_product(sum: &mut [f64], matrix: &Tensor, scaled: &Tensor) -> candle_core::Result<()> {
     let width = matrix.dim(1)?;
     let panel = |start: usize| -> candle_core::Result<Vec<f64>> {
         let below = matrix.narrow(1, start, width - start)?.t()?;
@@ -51,16 +51,21 @@ pub(super) fn symmetric_product(matrix: &Tensor, scaled: &Tensor) -> candle_core
     };
     let starts: Vec<usize> = (0..width).step_by(SYMMETRIC_PANEL).collect();
     let panels: Vec<Vec<f64>> = starts.par_iter().map(|&start| panel(start)).collect::<candle_core::Result<_>>()?;
-    let mut product = vec![0f64; width * width];
     for (start, panel) in starts.into_iter().zip(panels) {
-        for (row, line) in (start..width).zip(panel.chunks_exact(SYMMETRIC_PANEL.min(width - start))) {
-            for (column, &value) in (start..=row).zip(line) {
-                product[row * width + column] = value;
-                product[column * width + row] = value;
-            }
+        let columns = SYMMETRIC_PANEL.min(width - start);
+        for (row, line) in (start..width).zip(panel.chunks_exact(columns)) {
+            let inside = columns.min(row + 1 - start);
+            add_scaled(&mut sum[row * width + start..row * width + start + inside], 1.0, &line[..inside]);
         }
     }
-    Ok(product)
+    Ok(())
+}
+
+/// Copies the lower triangle of a square matrix to the other side of the diagonal.
+pub(super) fn mirror_lower(matrix: &mut [f64], width: usize) {
+    for row in 0..width {
+        (0..row).for_each(|column| matrix[column * width + row] = matrix[row * width + column]);
+    }
 }
 
 /// A Cholesky factor L of a symmetric positive definite matrix, A = LLᵀ, row-major lower triangle.
@@ -160,6 +165,37 @@ impl Cholesky {
         solution
     }
 
+    /// L⁻¹b for every row b of a row-major matrix `(rows, size)`, in place: panel by panel, so that most of the work is
+    /// candle's matrix product.
+    ///
+    /// # Errors
+    /// When candle's matrix product fails.
+    pub(super) fn solve_lower_rows(&self, rows: &mut [f64]) -> candle_core::Result<()> {
+        let (size, count) = (self.size, rows.len() / self.size.max(1));
+        for start in (0..size).step_by(PANEL) {
+            let end = (start + PANEL).min(size);
+            for row in rows.chunks_exact_mut(size.max(1)) {
+                for column in start..end {
+                    let line = &self.lower[column * size + start..=column * size + column];
+                    let (known, diagonal) = line.split_at(column - start);
+                    row[column] = (row[column] - dot(known, &row[start..column])) / diagonal[0];
+                }
+            }
+            if end < size {
+                let solved: Vec<f64> = rows.chunks_exact(size).flat_map(|row| &row[start..end]).copied().collect();
+                let below: Vec<f64> =
+                    (end..size).flat_map(|row| &self.lower[row * size + start..row * size + end]).copied().collect();
+                let solved = Tensor::from_vec(solved, (count, end - start), &Device::Cpu)?;
+                let below = Tensor::from_vec(below, (size - end, end - start), &Device::Cpu)?;
+                let shares: Vec<f64> = solved.matmul(&below.t()?)?.flatten_all()?.to_vec1()?;
+                for (row, share) in rows.chunks_exact_mut(size).zip(shares.chunks_exact(size - end)) {
+                    add_scaled(&mut row[end..], -1.0, share);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Solves A x = b.
     pub(super) fn solve(&self, right: &[f64]) -> Vec<f64> {
         let size = self.size;
@@ -193,6 +229,46 @@ mod tests {
         let solution = factor.solve(&[0.0, -4.0]);
         assert!((solution[0] - 1.0).abs() < 1e-12 && (solution[1] + 2.0).abs() < 1e-12);
         assert!(Cholesky::new(&[1.0, 2.0, 2.0, 1.0], 2).is_none());
+    }
+
+    #[test]
+    fn many_solutions_at_once_are_those_of_one_by_one() {
+        for size in [1, PANEL - 1, PANEL, 2 * PANEL + 5] {
+            let entry = |row: usize, column: usize| ((row * 31 + column * 17) % 23) as f64 / 23.0 - 0.5;
+            let at = |index: usize| {
+                let (row, column) = (index / size, index % size);
+                0.01 * (entry(row, column) + entry(column, row)) + if row == column { 3.0 } else { 0.0 }
+            };
+            let factor =
+                Cholesky::new(&(0..size * size).map(at).collect::<Vec<f64>>(), size).expect("dominant diagonal");
+            let rows: Vec<f64> = (0..7 * size).map(|index| entry(index, 3 * index + 1)).collect();
+            let mut solved = rows.clone();
+            factor.solve_lower_rows(&mut solved).expect("finite");
+            for (row, solved) in rows.chunks_exact(size).zip(solved.chunks_exact(size)) {
+                let alone = factor.solve_lower(row);
+                alone.iter().zip(solved).for_each(|(a, b)| assert!((a - b).abs() < 1e-13, "size {size}: {a} {b}"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_lower_product_is_half_of_the_product() {
+        let (rows, width) = (5, SYMMETRIC_PANEL + 3);
+        let entry = |index: usize| ((index * 37) % 29) as f64 / 29.0 - 0.5;
+        let matrix: Vec<f64> = (0..rows * width).map(entry).collect();
+        let scaled: Vec<f64> =
+            matrix.iter().enumerate().map(|(index, value)| value * (1 + index / width) as f64).collect();
+        let tensor = |values: &[f64]| Tensor::from_slice(values, (rows, width), &Device::Cpu).expect("a matrix");
+        let mut sum = vec![1f64; width * width];
+        add_lower_product(&mut sum, &tensor(&matrix), &tensor(&scaled)).expect("finite");
+        for (index, found) in sum.iter().enumerate() {
+            let (row, column) = (index / width, index % width);
+            let product = |inner: usize| matrix[inner * width + row] * scaled[inner * width + column];
+            let expected = if column > row { 1.0 } else { 1.0 + (0..rows).map(product).sum::<f64>() };
+            assert!((found - expected).abs() < 1e-12, "({row}, {column}): {found} {expected}");
+        }
+        mirror_lower(&mut sum, width);
+        assert!((0..width * width).all(|index| sum[index] == sum[index % width * width + index / width]));
     }
 
     #[test]

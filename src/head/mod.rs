@@ -296,17 +296,21 @@ fn optimum<T>(
     check_labels(&comparisons, settings.loss)?;
     let mut standardiser = Standardiser::new(features, &comparisons)?;
     standardiser.forbidden = control::forbidden(features, &standardiser, &settings.controls, None)?;
-    let Choice { l2, path: l2_path, preconditioner } = if let Some(l2) = settings.l2 {
-        Choice { l2, path: Vec::new(), preconditioner: None }
-    } else {
-        let (problem, _) = problem(features, &comparisons, &standardiser, settings)?;
-        choose_l2(&problem, &settings.l2_grid, settings.folds)?
+    let (mut problem, mut middle) = problem_of(features, &comparisons, &standardiser, settings)?;
+    let Choice { l2, path: l2_path, preconditioner } = match settings.l2 {
+        Some(l2) => Choice { l2, path: Vec::new(), preconditioner: None },
+        None => choose_l2(&problem, &settings.l2_grid, settings.folds)?,
     };
-    for _ in 0..CONTROL_ROUNDS {
-        let Some(forbidden) = better_forbidden(features, &comparisons, &standardiser, (settings, l2))? else { break };
-        standardiser.forbidden = forbidden;
+    if !standardiser.forbidden.is_empty() {
+        drop(problem);
+        for _ in 0..CONTROL_ROUNDS {
+            let Some(forbidden) = better_forbidden(features, &comparisons, &standardiser, (settings, l2))? else {
+                break;
+            };
+            standardiser.forbidden = forbidden;
+        }
+        (problem, middle) = problem_of(features, &comparisons, &standardiser, settings)?;
     }
-    let (mut problem, middle) = problem(features, &comparisons, &standardiser, settings)?;
     problem.set_l2(l2);
     let Solution { mut parameters, gradient_norm, iterations } = solve(&problem, settings.solver, preconditioner)?;
     if l2 == 0.0 {
@@ -331,10 +335,7 @@ fn better_forbidden(
     standardiser: &Standardiser,
     (settings, l2): (&FitSettings, f64),
 ) -> Result<Option<Vec<Vec<f64>>>> {
-    if standardiser.forbidden.is_empty() {
-        return Ok(None);
-    }
-    let (mut problem, _) = problem(features, comparisons, standardiser, settings)?;
+    let (mut problem, _) = problem_of(features, comparisons, standardiser, settings)?;
     problem.set_l2(l2);
     let weights = solve(&problem, settings.solver, None)?.parameters[..problem.width()].to_vec();
     if control::largest_correlation(features, standardiser, &settings.controls, &weights)? <= NO_CORRELATION {
@@ -372,7 +373,7 @@ fn check_labels(comparisons: &[Comparison], loss: PairLoss) -> Result<()> {
 }
 
 /// The problem with rankings, centring and soft control, and the middle of its pairs, which the bias takes off.
-fn problem<'a>(
+fn problem_of<'a>(
     features: &'a dyn FeatureRows,
     comparisons: &[Comparison],
     standardiser: &'a Standardiser,

@@ -6,9 +6,11 @@
 //! whatever the distribution (Vovk et al. 2005: a conformal p-value). As an out-of-distribution score: Lee et al. 2018,
 //! arXiv 1807.03888.
 
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+
 use super::factor::Factor;
-use super::linear_algebra::norm;
-use super::problem::transposed_product;
+use super::linear_algebra::{add_lower_product, mirror_lower, norm};
 use super::standardise::Standardiser;
 use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
@@ -18,7 +20,7 @@ const MOST_DISTANCES: usize = 1024;
 /// Wider features are compared column by column: their covariance would not be estimated well, nor be cheap to keep.
 const WIDEST_COVARIANCE: usize = 2048;
 /// Rows handled as one block.
-const BLOCK_ROWS: usize = 4096;
+const BLOCK_ROWS: usize = 512;
 
 /// The distribution of the training features.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,20 +100,22 @@ fn shrunk_covariance(
     let (width, count) = (features.width(), rows.len() as f64);
     let mut covariance = vec![0f64; width * width];
     let mut fourth_powers = 0.0;
-    let mut buffer = vec![0f32; width];
+    let unmade = |error: candle_core::Error| {
+        Error::Numeric(vec![Fault::new("features", format!("their covariance cannot be computed: {error}"))])
+    };
     for block in rows.chunks(BLOCK_ROWS) {
-        let mut positions = Vec::with_capacity(block.len() * width);
-        for &row in block {
+        let position = |&row: &usize| {
+            let mut buffer = vec![0f32; width];
             features.copy_row(row, &mut buffer)?;
-            let position = standardiser.position(&buffer);
-            fourth_powers += norm(&position).powi(4);
-            positions.extend(position);
-        }
-        let gram = transposed_product(&positions, &positions, positions.len() / width).map_err(|error| {
-            Error::Numeric(vec![Fault::new("features", format!("their covariance cannot be computed: {error}"))])
-        })?;
-        covariance.iter_mut().zip(gram).for_each(|(sum, value)| *sum += value / count);
+            Ok(standardiser.position(&buffer))
+        };
+        let positions: Vec<Vec<f64>> = block.par_iter().map(position).collect::<Result<_>>()?;
+        fourth_powers += positions.iter().map(|position| norm(position).powi(4)).sum::<f64>();
+        let positions = Tensor::from_vec(positions.concat(), (block.len(), width), &Device::Cpu);
+        positions.and_then(|matrix| add_lower_product(&mut covariance, &matrix, &matrix)).map_err(unmade)?;
     }
+    mirror_lower(&mut covariance, width);
+    covariance.iter_mut().for_each(|value| *value /= count);
     let trace: f64 = (0..width).map(|index| covariance[index * width + index]).sum();
     let size = trace / width as f64;
     let squares = norm(&covariance).powi(2);

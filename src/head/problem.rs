@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use super::Comparison;
 use super::likelihood::{Likelihood, Terms, is_tie};
-use super::linear_algebra::{add_scaled, dot};
+use super::linear_algebra::{add_scaled, dot, mirror_lower};
 use super::plackett_luce::Ranking;
 use super::standardise::Standardiser;
 use crate::error::{Error, Fault, Result};
@@ -30,8 +30,6 @@ pub(super) use folds::{Evaluation, Folds, Trial};
 
 /// Rows handled as one block. Blocks are summed in order, so the result does not depend on the threads.
 const BLOCK_ROWS: usize = 512;
-/// The same where each block costs a matrix of its own.
-const PRODUCT_ROWS: usize = 8 * BLOCK_ROWS;
 /// Blocks whose gradients are held at a time.
 const BLOCKS_AT_ONCE: usize = 64;
 
@@ -137,37 +135,27 @@ impl<'a> Problem<'a> {
         parameters.get(self.width).copied().unwrap_or(0.0)
     }
 
-    /// How many blocks of `size` rows there are.
-    fn blocks(&self, size: usize) -> usize {
-        self.labels.len().div_ceil(size)
-    }
-
-    /// `work` on the differences and labels of some blocks of `size` rows, in parallel; results in their order.
-    fn map_blocks<T: Send>(
+    /// `work` on the differences and labels of a block.
+    fn with_block<T>(
         &self,
-        size: usize,
-        blocks: std::ops::Range<usize>,
-        work: impl Fn(Block<'_>, &[Label]) -> candle_core::Result<T> + Sync,
-    ) -> Result<Vec<T>> {
-        blocks
-            .into_par_iter()
-            .map(|block| {
-                let (start, end) = (block * size, ((block + 1) * size).min(self.labels.len()));
-                self.differences.with(start..end, |block| work(block, &self.labels[start..end]))?.map_err(failed)
-            })
-            .collect()
+        block: usize,
+        work: impl FnOnce(Block<'_>, &[Label]) -> candle_core::Result<T>,
+    ) -> Result<T> {
+        let (start, end) = (block * BLOCK_ROWS, ((block + 1) * BLOCK_ROWS).min(self.labels.len()));
+        self.differences.with(start..end, |block| work(block, &self.labels[start..end]))?.map_err(failed)
     }
 
-    /// Folds `work` over all blocks in their order, holding the results of a few at a time.
+    /// Folds `work` over all blocks in their order, some in parallel, holding the results of a few at a time.
     fn fold_blocks<T: Send>(
         &self,
         work: impl Fn(Block<'_>, &[Label]) -> candle_core::Result<T> + Sync,
         mut take: impl FnMut(T),
     ) -> Result<()> {
-        let count = self.blocks(BLOCK_ROWS);
+        let count = self.labels.len().div_ceil(BLOCK_ROWS);
         for first in (0..count).step_by(BLOCKS_AT_ONCE) {
-            let blocks = first..(first + BLOCKS_AT_ONCE).min(count);
-            self.map_blocks(BLOCK_ROWS, blocks, &work)?.into_iter().for_each(&mut take);
+            let blocks = (first..(first + BLOCKS_AT_ONCE).min(count)).into_par_iter();
+            let results: Vec<T> = blocks.map(|block| self.with_block(block, &work)).collect::<Result<_>>()?;
+            results.into_iter().for_each(&mut take);
         }
         Ok(())
     }
@@ -254,27 +242,22 @@ impl<'a> Problem<'a> {
     pub(super) fn curvature(&self, parameters: &[f64]) -> Result<Vec<f64>> {
         let (width, dimension) = (self.width, self.dimension());
         let (weights, tie) = (&parameters[..width], self.tie(parameters));
-        let block = |block: Block<'_>, labels: &[Label]| {
-            let (mut mixed, mut both) = (vec![0f64; width], 0.0);
-            let mut curvatures = Vec::with_capacity(labels.len());
-            for (row, label) in block.labelled(labels) {
-                let terms = self.terms(weights, tie, row, label);
-                curvatures.push(terms.curvature);
-                if dimension > width {
-                    row.add_to(&mut mixed, terms.mixed_curvature);
-                    both += terms.tie_curvature;
-                }
-            }
-            Ok((block.gram(&curvatures)?, mixed, both))
-        };
         let (mut gram, mut mixed, mut both) = (vec![0f64; width * width], vec![0f64; width], 0.0);
-        for index in 0..self.blocks(PRODUCT_ROWS) {
-            for (part, part_mixed, part_both) in self.map_blocks(PRODUCT_ROWS, index..index + 1, block)? {
-                add_scaled(&mut gram, 1.0, &part);
-                add_scaled(&mut mixed, 1.0, &part_mixed);
-                both += part_both;
-            }
+        for block in 0..self.labels.len().div_ceil(BLOCK_ROWS) {
+            self.with_block(block, |block, labels| {
+                let mut curvatures = Vec::with_capacity(labels.len());
+                for (row, label) in block.labelled(labels) {
+                    let terms = self.terms(weights, tie, row, label);
+                    curvatures.push(terms.curvature);
+                    if dimension > width {
+                        row.add_to(&mut mixed, terms.mixed_curvature);
+                        both += terms.tie_curvature;
+                    }
+                }
+                block.add_lower_gram(&curvatures, &mut gram)
+            })?;
         }
+        mirror_lower(&mut gram, width);
         for ranking in &self.rankings {
             let rows = ranking.hessian_rows(weights);
             let part = transposed_product(&rows, &rows, rows.len() / width).map_err(failed)?;

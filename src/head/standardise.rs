@@ -3,13 +3,17 @@
 
 use std::collections::BTreeSet;
 
+use rayon::prelude::*;
+
 use super::Comparison;
 use super::linear_algebra::{add_scaled, dot};
 use crate::error::{Error, Fault, Result};
 use crate::features::FeatureRows;
 
-/// Rows that are read together.
+/// Rows that are read and summed together.
 const ROWS_AT_ONCE: usize = 128;
+/// Parts of that many rows whose sums are held.
+const PARTS_AT_ONCE: usize = 64;
 
 /// From features as they are to the coordinates in which the penalty acts: x = Q⊥ (h − mean) / deviation.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +30,7 @@ pub struct Standardiser {
 impl Standardiser {
     /// Means and deviations over the rows that `comparisons` use.
     ///
-    /// A deviation below a millionth of the column's size is set to 0: some encoders have output columns whose layer
+    /// A deviation below a millionth of the column's root mean square is set to 0: some encoders have output columns whose layer
     /// norm weight is about 1e-33, and dividing by their spread would blow rounding noise up to full size.
     ///
     /// # Errors
@@ -42,31 +46,28 @@ impl Standardiser {
     /// # Errors
     /// As [`Standardiser::new`].
     pub fn over(features: &dyn FeatureRows, used: &[usize]) -> Result<Self> {
-        let (count, width) = (used.len().max(1) as f64, features.width());
-        let (mut means, mut squares, mut sizes) = (vec![0f64; width], vec![0f64; width], vec![0f64; width]);
-        for_each_row(features, used, |row, values| {
+        let count = used.len().max(1) as f64;
+        let mean = |sum: f64| sum / count;
+        let sums = sum_rows(features, used, |sums, row, values| {
             if let Some(column) = values.iter().position(|value| !value.is_finite()) {
                 return Err(not_finite(row, column, values[column]));
             }
-            for (mean, value) in means.iter_mut().zip(values) {
-                *mean += f64::from(*value) / count;
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value));
+            Ok(())
+        })?;
+        let means: Vec<f64> = sums.into_iter().map(mean).collect();
+        let squares = sum_rows(features, used, |squares, _, values| {
+            for ((square, mean), value) in squares.iter_mut().zip(&means).zip(values) {
+                let centred = f64::from(*value) - mean;
+                *square += centred * centred;
             }
             Ok(())
         })?;
-        for_each_row(features, used, |_, values| {
-            let sums = squares.iter_mut().zip(&mut sizes).zip(&means);
-            for (((square, size), mean), value) in sums.zip(values) {
-                let value = f64::from(*value);
-                *square += (value - mean).powi(2) / count;
-                *size = size.max(value.abs());
-            }
-            Ok(())
-        })?;
-        let deviation = |(square, size): (&f64, &f64)| {
-            let deviation = square.sqrt();
+        let deviation = |(square, mean): (f64, &f64)| {
+            let (deviation, size) = (square.sqrt(), (mean * mean + square).sqrt());
             if deviation > 1e-6 * size { deviation } else { 0.0 }
         };
-        let deviations: Vec<f64> = squares.iter().zip(&sizes).map(deviation).collect();
+        let deviations: Vec<f64> = squares.into_iter().map(mean).zip(&means).map(deviation).collect();
         if deviations.iter().all(|&deviation| deviation == 0.0) {
             return Err(Error::Numeric(vec![
                 Fault::new("head", "no feature differs between the training items")
@@ -154,19 +155,28 @@ impl Standardiser {
     }
 }
 
-/// `work` on each of `rows`, which are read some at a time.
-fn for_each_row(
+/// The sum over `rows` of what `add` adds to a sum of `width` columns for each. Parts are read and summed side by side and
+/// added in order, so the result does not depend on the threads.
+fn sum_rows(
     features: &dyn FeatureRows,
     rows: &[usize],
-    mut work: impl FnMut(usize, &[f32]) -> Result<()>,
-) -> Result<()> {
+    add: impl Fn(&mut [f64], usize, &[f32]) -> Result<()> + Sync,
+) -> Result<Vec<f64>> {
     let width = features.width().max(1);
-    let mut buffer = vec![0f32; ROWS_AT_ONCE * width];
-    for rows in rows.chunks(ROWS_AT_ONCE) {
+    let part = |rows: &[usize]| {
+        let (mut sum, mut buffer) = (vec![0f64; width], vec![0f32; rows.len() * width]);
         features.copy_rows(rows, &mut buffer)?;
-        rows.iter().zip(buffer.chunks_exact(width)).try_for_each(|(row, values)| work(*row, values))?;
+        rows.iter().zip(buffer.chunks_exact(width)).try_for_each(|(row, values)| add(&mut sum, *row, values))?;
+        Ok(sum)
+    };
+    let mut total = vec![0f64; width];
+    for rows in rows.chunks(PARTS_AT_ONCE * ROWS_AT_ONCE) {
+        let parts: Vec<Result<Vec<f64>>> = rows.par_chunks(ROWS_AT_ONCE).map(part).collect();
+        for part in parts {
+            add_scaled(&mut total, 1.0, &part?);
+        }
     }
-    Ok(())
+    Ok(total)
 }
 
 fn not_finite(row: usize, column: usize, value: f32) -> Error {

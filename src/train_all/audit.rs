@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::columns::Columns;
 use super::fit::named;
 use super::labels::{comparisons, controls, default_settings, settings};
-use super::{featurize, open_backbone, read, search, workers};
+use super::{featurize, read_inputs, search, workers};
 use crate::calibrate::needed_temperature;
 use crate::config::{Config, HeadKind, ObjectiveConfig};
 use crate::data::{Dataset, ObjectivePairs, Split};
@@ -95,8 +95,7 @@ impl Reason {
 pub fn audit_labels(config: &Config, name: &str, threads: usize, progress: &dyn Progress) -> Result<LabelAudit> {
     let index = config.objectives.iter().position(|objective| objective.name == name);
     let index = index.ok_or_else(|| unknown(config, name))?;
-    let dataset = read(config, progress)?;
-    let backbone = open_backbone(config, progress)?;
+    let (dataset, backbone) = read_inputs(config, progress)?;
     let (features, _) = featurize(config, &backbone, &dataset.items, threads, progress)?;
     let workers = workers(threads)?;
     let found = workers.install(|| search::search(config, &dataset, &backbone, &features, progress))?;

@@ -33,7 +33,7 @@ use crate::features::{Counts, Extractor, Features, count_cached, embed, fill};
 use crate::files;
 use crate::head::TrainingDistribution;
 use crate::normalize::{Spread, quantile};
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use crate::registry::{
     self, Arrays, BackboneEntry, FORMAT, Golden, Manifest, ObjectiveEntry, PlaceEntry, Quality, ReferenceEntry,
     TrainingEntry,
@@ -70,9 +70,8 @@ pub struct Run {
 pub fn train_all(config: &Config, threads: usize, progress: &dyn Progress) -> Result<Run> {
     let mut clock = Clock::start();
     probe_outputs(config)?;
-    let dataset = read(config, progress)?;
+    let (dataset, backbone) = read_inputs(config, progress)?;
     clock.lap("data");
-    let backbone = open_backbone(config, progress)?;
     let (features, counts) = featurize(config, &backbone, &dataset.items, threads, progress)?;
     clock.lap("features");
     let workers = workers(threads)?;
@@ -82,7 +81,7 @@ pub fn train_all(config: &Config, threads: usize, progress: &dyn Progress) -> Re
     let columns = Columns::new(features, backbone.labels());
     let heads = workers.install(|| fit::fit_all(config, &dataset, &columns, progress))?;
     clock.lap("heads");
-    let distribution = distribution(&dataset, &columns, &heads)?;
+    let distribution = workers.install(|| distribution(&dataset, &columns, &heads))?;
     let trained = Trained { combiner: combiner(config, &dataset, &heads)?, heads, distribution };
     let mut summary = summarise::summarise(config, &backbone, &dataset, &trained, (counts, found));
     let manifest = publish(config, &backbone, &dataset, &trained, &summary)?;
@@ -174,8 +173,7 @@ pub struct Plan {
 /// # Errors
 /// As [`train_all`] before its embedding pass.
 pub fn plan(config: &Config, threads: usize, progress: &dyn Progress) -> Result<Plan> {
-    let dataset = read(config, progress)?;
-    let backbone = open_backbone(config, progress)?;
+    let (dataset, backbone) = read_inputs(config, progress)?;
     let cached = count_cached(&Extractor::new(&backbone, threads)?, &dataset.items, &config.output.cache)?;
     Ok(Plan { dataset, backbone, cached })
 }
@@ -187,8 +185,7 @@ pub fn plan(config: &Config, threads: usize, progress: &dyn Progress) -> Result<
 /// As [`train_all`] up to its embedding pass.
 pub fn embed_all(config: &Config, threads: usize, progress: &dyn Progress) -> Result<(Backbone, Counts)> {
     files::probe_writable(&config.output.cache)?;
-    let dataset = read(config, progress)?;
-    let backbone = open_backbone(config, progress)?;
+    let (dataset, backbone) = read_inputs(config, progress)?;
     let counts = fill(&Extractor::new(&backbone, threads)?, &dataset.items, &config.output.cache, progress)?;
     Ok((backbone, counts))
 }
@@ -224,6 +221,19 @@ fn probe_outputs(config: &Config) -> Result<()> {
     [&config.output.registry, &config.output.report, &config.output.cache]
         .into_iter()
         .try_for_each(|folder| files::probe_writable(folder))
+}
+
+/// The data and the backbone, read side by side; a download comes after the data, because it has a bar of its own.
+fn read_inputs(config: &Config, progress: &dyn Progress) -> Result<(Dataset, Backbone)> {
+    if let ModelPlace::Hub { .. } = config.backbone.place {
+        return Ok((read(config, progress)?, open_backbone(config, progress)?));
+    }
+    std::thread::scope(|scope| {
+        let backbone = scope.spawn(|| open_backbone(config, &Silent));
+        let dataset = read(config, progress);
+        let backbone = backbone.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((dataset?, backbone?))
+    })
 }
 
 fn read(config: &Config, progress: &dyn Progress) -> Result<Dataset> {

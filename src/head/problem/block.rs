@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::Label;
 use super::sparse::{SparseBlock, SparseRow};
-use crate::head::linear_algebra::{add_scaled, dot, symmetric_product};
+use crate::head::linear_algebra::{add_lower_product, add_scaled, dot};
 
 /// Some rows of differences.
 #[derive(Clone, Copy)]
@@ -58,17 +58,20 @@ impl<'b> Block<'b> {
         }
     }
 
-    /// Dᵀ diag(a) D of this block D with a factor a for each row: row-major `(width, width)`.
-    pub(super) fn gram(&self, factors: &[f64]) -> candle_core::Result<Vec<f64>> {
+    /// Adds the lower triangle of Dᵀ diag(a) D of this block D, with a factor a for each row, to `sum`, `(width, width)`.
+    pub(super) fn add_lower_gram(&self, factors: &[f64], sum: &mut [f64]) -> candle_core::Result<()> {
         match self {
             Self::Dense(rows, matrix) => {
                 let mut scaled = Vec::with_capacity(rows.len());
                 for (row, factor) in rows.chunks_exact(matrix.dim(1)?).zip(factors) {
                     scaled.extend(row.iter().map(|value| factor * value));
                 }
-                symmetric_product(matrix, &Tensor::from_vec(scaled, matrix.shape(), &Device::Cpu)?)
+                add_lower_product(sum, matrix, &Tensor::from_vec(scaled, matrix.shape(), &Device::Cpu)?)
             }
-            Self::Sparse(rows) => Ok(rows.gram(factors)),
+            Self::Sparse(rows) => {
+                rows.add_lower_gram(factors, sum);
+                Ok(())
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{Block, Label, Problem};
 use crate::error::Result;
+use crate::head::likelihood::LossSum;
 use crate::head::linear_algebra::{add_scaled, dot};
 use crate::head::newton::Point;
 
@@ -15,7 +16,6 @@ pub(in crate::head) struct Folds<'p, 'a> {
 }
 
 /// Where a fit that leaves out a fold asks for its loss.
-#[derive(Clone, Debug, PartialEq)]
 pub(in crate::head) struct Trial {
     /// The fold left out.
     pub(in crate::head) fold: u64,
@@ -36,7 +36,7 @@ pub(in crate::head) struct Evaluation {
     pub(in crate::head) held_out: f64,
 }
 
-/// Sums over the pairs of a block for one trial.
+/// Sums over pairs for one trial.
 #[derive(Clone, Copy, Default)]
 struct Sums {
     loss: f64,
@@ -91,24 +91,30 @@ impl<'p, 'a> Folds<'p, 'a> {
 
     /// Turns z of every pair (rows) for every trial (columns) into the slope of the loss there, 0 for what is left out.
     fn slopes(&self, along: &mut [f64], labels: &[Label], trials: &[Trial]) -> Vec<Sums> {
-        let mut sums = vec![Sums::default(); trials.len()];
+        // Of each trial the losses of the other folds, the same of its own, and the slope in θ.
+        let mut sums = vec![(LossSum::ZERO, LossSum::ZERO, 0.0); trials.len()];
         for (line, label) in along.chunks_exact_mut(trials.len()).zip(labels) {
             let fold = label.group % self.count;
-            for ((value, trial), sum) in line.iter_mut().zip(trials).zip(&mut sums) {
+            for ((value, trial), (loss, held_out, tie_slope)) in line.iter_mut().zip(trials).zip(&mut sums) {
                 let (inside, tie) = (trial.fold == fold, self.problem.tie(&trial.parameters));
                 let margin = if inside { 0.0 } else { label.margin };
-                let terms = self.problem.likelihood.terms(*value - margin, tie, label.preference);
+                let parts = self.problem.likelihood.parts(*value - margin, tie, label.preference);
                 if inside {
-                    sum.held_out += label.weight * terms.loss;
+                    held_out.add(label.weight, &parts);
                     *value = 0.0;
                 } else {
-                    sum.loss += label.weight * terms.loss;
-                    sum.tie_slope += label.weight * terms.tie_slope;
-                    *value = label.weight * terms.slope;
+                    loss.add(label.weight, &parts);
+                    *tie_slope += label.weight * parts.tie_slope;
+                    *value = label.weight * parts.slope;
                 }
             }
         }
-        sums
+        let value = |(loss, held_out, tie_slope): (LossSum, LossSum, f64)| Sums {
+            loss: loss.value(),
+            held_out: held_out.value(),
+            tie_slope,
+        };
+        sums.into_iter().map(value).collect()
     }
 
     /// Adds rankings and penalties to what the pairs gave.

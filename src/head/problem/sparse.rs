@@ -68,22 +68,17 @@ impl<'m> SparseBlock<'m> {
         transposed(&by_column, self.matrix.width())
     }
 
-    /// Dᵀ diag(a) D of this block D with a factor a for each row: row-major `(width, width)`.
-    pub(super) fn gram(self, factors: &[f64]) -> Vec<f64> {
+    /// Adds the lower triangle of Dᵀ diag(a) D of this block D, with a factor a for each row, to `sum`, `(width, width)`.
+    pub(super) fn add_lower_gram(self, factors: &[f64], sum: &mut [f64]) {
         let width = self.matrix.width();
-        let mut gram = vec![0f64; width * width];
         for (row, factor) in self.rows().zip(factors) {
             for (index, (column, value)) in row.nonzeros().enumerate() {
-                let line = &mut gram[column * width..(column + 1) * width];
+                let line = &mut sum[column * width..(column + 1) * width];
                 for (&other, &second) in row.columns[..=index].iter().zip(row.values) {
                     line[other as usize] += factor * value * second;
                 }
             }
         }
-        for row in 0..width {
-            (0..row).for_each(|column| gram[column * width + row] = gram[row * width + column]);
-        }
-        gram
     }
 }
 
