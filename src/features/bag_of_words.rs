@@ -18,22 +18,23 @@ const LEAST_RESPONSES: usize = 3;
 pub struct WordCounts {
     words: Vec<String>,
     /// Of each response its words, by their place in `words`, with their counts.
-    responses: Vec<Vec<(usize, u32)>>,
+    responses: Vec<Vec<(u32, u32)>>,
 }
 
 impl WordCounts {
     /// Of the responses of `items`, in their order.
     pub fn of(items: &[Item]) -> Self {
         let mut counts = Self { words: Vec::new(), responses: Vec::with_capacity(items.len()) };
-        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut places: BTreeMap<String, u32> = BTreeMap::new();
         for items in items.chunks(RESPONSES_AT_ONCE) {
             let counted: Vec<BTreeMap<String, u32>> = items.par_iter().map(|item| count(&item.response)).collect();
             for response in counted {
                 let place = |(word, count): (String, u32)| {
+                    let next = counts.words.len() as u32;
                     let place = places.get(&word).copied().unwrap_or_else(|| {
                         counts.words.push(word.clone());
-                        places.insert(word, counts.words.len() - 1);
-                        counts.words.len() - 1
+                        places.insert(word, next);
+                        next
                     });
                     (place, count)
                 };
@@ -47,7 +48,7 @@ impl WordCounts {
     /// then by alphabet).
     fn vocabulary(&self, training: &[usize]) -> Vec<usize> {
         let mut frequency = vec![0usize; self.words.len()];
-        training.iter().flat_map(|&index| &self.responses[index]).for_each(|(word, _)| frequency[*word] += 1);
+        training.iter().flat_map(|&index| &self.responses[index]).for_each(|(word, _)| frequency[*word as usize] += 1);
         let mut ranked: Vec<usize> = (0..frequency.len()).filter(|&word| frequency[word] >= LEAST_RESPONSES).collect();
         ranked.sort_by(|&left, &right| {
             frequency[right].cmp(&frequency[left]).then_with(|| self.words[left].cmp(&self.words[right]))
@@ -68,7 +69,7 @@ pub fn bag_of_words(counts: &WordCounts, training: &[usize]) -> SparseMatrix<f32
     for response in &counts.responses {
         let value = |count: u32| libm::log1p(f64::from(count)) as f32;
         let mut row: Vec<(u32, f32)> =
-            response.iter().filter_map(|&(word, count)| Some((columns[word]?, value(count)))).collect();
+            response.iter().filter_map(|&(word, count)| Some((columns[word as usize]?, value(count)))).collect();
         row.sort_unstable_by_key(|(column, _)| *column);
         features.push(row);
     }

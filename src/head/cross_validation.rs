@@ -44,18 +44,20 @@ pub(super) struct Choice {
 /// # Errors
 /// [`Error::Numeric`] when there is no candidate or a fold's problem cannot be solved.
 pub(super) fn choose_l2(problem: &Problem<'_>, grid: &[f64], folds: usize) -> Result<Choice> {
+    if grid.is_empty() {
+        return Err(Error::Numeric(vec![Fault::new("head.l2_grid", "no candidate to choose from")]));
+    }
     let share = 1.0 - 1.0 / folds as f64;
     let mut preconditioners = Preconditioner::for_penalties(problem, grid, share)?;
-    let sides = Folds::new(problem, folds);
-    let fits = descend(&sides, begin(&sides, &problem.start(), grid, &preconditioners)?)?;
+    let left_out = Folds::new(problem, folds);
+    let fits = descend(&left_out, begin(&left_out, &problem.start(), grid, &preconditioners)?)?;
     let weight = problem.total_weight();
     let count = if weight > 0.0 { weight } else { 1.0 };
     let total = |fits: &[FoldFit<'_>]| fits.iter().map(|fit| fit.held_out).sum::<f64>();
     let path: Vec<(f64, f64)> =
         grid.iter().zip(fits.chunks(folds)).map(|(l2, fits)| (*l2, total(fits) / count)).collect();
     // Of equals the strongest penalty: it claims the least.
-    let best = (0..path.len()).rev().min_by(|&left, &right| path[left].1.total_cmp(&path[right].1));
-    let best = best.ok_or_else(|| Error::Numeric(vec![Fault::new("head.l2_grid", "no candidate to choose from")]))?;
+    let best = (0..path.len()).rev().min_by(|&left, &right| path[left].1.total_cmp(&path[right].1)).unwrap_or(0);
     Ok(Choice { l2: path[best].0, path, preconditioner: Some(preconditioners.swap_remove(best)) })
 }
 

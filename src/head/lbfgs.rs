@@ -45,7 +45,8 @@ impl<'p> Descent<'p> {
         Self { preconditioner, point, preconditioned_gradient, memory, direction, length, target, iterations, halvings }
     }
 
-    /// The parameters to look at next; `None` when the gradient is small enough, or no step lowers the loss any more.
+    /// The parameters to look at next; `None` when the gradient is small enough, no step lowers the loss
+    /// any more, or there were too many.
     pub(super) fn wants(&self) -> Option<Vec<f64>> {
         let done = norm(&self.point.gradient) <= self.target
             || self.iterations == MOST_ITERATIONS

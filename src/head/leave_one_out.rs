@@ -19,7 +19,7 @@ use crate::features::FeatureRows;
 use crate::logistic::sigmoid;
 
 /// Groups that are solved together.
-const GROUPS_AT_ONCE: usize = 256;
+const GROUPS_AT_ONCE: usize = 64;
 
 /// What is left out at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

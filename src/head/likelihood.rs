@@ -152,6 +152,18 @@ mod tests {
         assert!((terms.tie_slope - (2.0 / 7.0 - 1.0)).abs() < 1e-12);
     }
 
+    #[test]
+    fn a_product_of_many_factors_does_not_overflow() {
+        // 3,000 factors of about 1.6 are far more than a number holds.
+        let (mut sum, mut expected) = (LossSum::ZERO, 0.0);
+        for index in 0..3_000 {
+            let z = f64::from(index % 21 - 10) / 20.0;
+            sum.add(1.0, &Likelihood::BradleyTerry.parts(z, 0.0, 1.0));
+            expected += Likelihood::BradleyTerry.terms(z, 0.0, 1.0).loss;
+        }
+        assert!(expected > 2_000.0 && (sum.value() - expected).abs() < 1e-10, "{} {expected}", sum.value());
+    }
+
     proptest! {
         #[test]
         fn derivatives_agree_with_finite_differences(z in -6f64..6.0, tie in -3f64..2.0, choice in 0usize..4) {

@@ -89,7 +89,7 @@ pub enum Solver {
     /// alone, with far fewer Hessians.
     #[default]
     Automatic,
-    /// Full Newton steps.
+    /// Newton's steps.
     Newton,
     /// L-BFGS.
     Lbfgs,
@@ -297,20 +297,22 @@ fn optimum<T>(
     let mut standardiser = Standardiser::new(features, &comparisons)?;
     standardiser.forbidden = control::forbidden(features, &standardiser, &settings.controls, None)?;
     let (mut problem, mut middle) = problem_of(features, &comparisons, &standardiser, settings)?;
-    let Choice { l2, path: l2_path, preconditioner } = match settings.l2 {
+    let mut choice = match settings.l2 {
         Some(l2) => Choice { l2, path: Vec::new(), preconditioner: None },
         None => choose_l2(&problem, &settings.l2_grid, settings.folds)?,
     };
     if !standardiser.forbidden.is_empty() {
         drop(problem);
         for _ in 0..CONTROL_ROUNDS {
-            let Some(forbidden) = better_forbidden(features, &comparisons, &standardiser, (settings, l2))? else {
-                break;
-            };
+            let better = better_forbidden(features, &comparisons, &standardiser, (settings, choice.l2))?;
+            let Some(forbidden) = better else { break };
             standardiser.forbidden = forbidden;
+            // Where a direction was taken out that is free now, the matrix knows of no curvature.
+            choice.preconditioner = None;
         }
         (problem, middle) = problem_of(features, &comparisons, &standardiser, settings)?;
     }
+    let Choice { l2, path: l2_path, preconditioner } = choice;
     problem.set_l2(l2);
     let Solution { mut parameters, gradient_norm, iterations } = solve(&problem, settings.solver, preconditioner)?;
     if l2 == 0.0 {

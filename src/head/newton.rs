@@ -1,4 +1,4 @@
-//! Full Newton steps to the optimum of the strictly convex loss.
+//! Newton's steps to the optimum of the strictly convex loss; a factor of the Hessian serves as long as it does well.
 
 use super::linear_algebra::{Cholesky, add_scaled, dot, norm};
 use super::problem::Problem;

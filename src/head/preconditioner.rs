@@ -24,17 +24,20 @@ impl Preconditioner {
     /// # Errors
     /// [`Error::Numeric`] when the curvature is not positive definite; what reading a row reports.
     pub(super) fn for_penalties(problem: &Problem<'_>, penalties: &[f64], share: f64) -> Result<Vec<Self>> {
+        // Davidson's θ, which is the last parameter, has no penalty.
         let (width, dimension) = (problem.width(), problem.dimension());
         if dimension > WIDEST_FACTOR {
             let diagonal = problem.diagonal_curvature()?;
-            let with = |l2: &f64| diagonal.iter().map(|value| (share * value + l2).max(f64::MIN_POSITIVE)).collect();
+            let with = |l2: &f64| {
+                let penalised = |(index, value): (usize, &f64)| share * value + if index < width { *l2 } else { 0.0 };
+                diagonal.iter().enumerate().map(penalised).map(|value| value.max(f64::MIN_POSITIVE)).collect()
+            };
             return Ok(penalties.iter().map(with).map(Self::Diagonal).collect());
         }
         let mut curvature = problem.curvature(&problem.start())?;
         curvature.iter_mut().for_each(|value| *value *= share);
         let with = |l2: &f64| {
             let mut matrix = curvature.clone();
-            // Not to Davidson's θ, which is the last parameter.
             (0..width).for_each(|index| matrix[index * dimension + index] += l2);
             let singular = || Fault::new("head", "the features are collinear and l2 is 0").help("set a larger head.l2");
             let factor = Cholesky::new(&matrix, dimension).map(Self::Factor);

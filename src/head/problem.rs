@@ -30,8 +30,8 @@ pub(super) use folds::{Evaluation, Folds, Trial};
 
 /// Rows handled as one block. Blocks are summed in order, so the result does not depend on the threads.
 const BLOCK_ROWS: usize = 512;
-/// Blocks whose gradients are held at a time.
-const BLOCKS_AT_ONCE: usize = 64;
+/// Gradients of blocks that are held at a time.
+const GRADIENTS_AT_ONCE: usize = 64;
 
 /// What a pair's labelers said.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +43,6 @@ pub(super) struct Label {
 }
 
 /// The differences of all pairs, their labels, rankings and penalties.
-#[derive(Clone)]
 pub(super) struct Problem<'a> {
     width: usize,
     differences: Differences<'a>,
@@ -56,7 +55,8 @@ pub(super) struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
-    /// The problem of `comparisons`; their differences are kept when they need at most `memory` bytes.
+    /// The problem of `comparisons`; their differences are kept when they need at most `memory` bytes, or are zero nearly
+    /// everywhere.
     ///
     /// # Errors
     /// What reading a row reports.
@@ -145,15 +145,18 @@ impl<'a> Problem<'a> {
         self.differences.with(start..end, |block| work(block, &self.labels[start..end]))?.map_err(failed)
     }
 
-    /// Folds `work` over all blocks in their order, some in parallel, holding the results of a few at a time.
+    /// Folds `work`, which gives so many `gradients` a block, over all blocks in their order, some in parallel, holding the
+    /// results of a few at a time.
     fn fold_blocks<T: Send>(
         &self,
+        gradients: usize,
         work: impl Fn(Block<'_>, &[Label]) -> candle_core::Result<T> + Sync,
         mut take: impl FnMut(T),
     ) -> Result<()> {
         let count = self.labels.len().div_ceil(BLOCK_ROWS);
-        for first in (0..count).step_by(BLOCKS_AT_ONCE) {
-            let blocks = (first..(first + BLOCKS_AT_ONCE).min(count)).into_par_iter();
+        let at_once = (GRADIENTS_AT_ONCE / gradients.max(1)).max(rayon::current_num_threads());
+        for first in (0..count).step_by(at_once) {
+            let blocks = (first..(first + at_once).min(count)).into_par_iter();
             let results: Vec<T> = blocks.map(|block| self.with_block(block, &work)).collect::<Result<_>>()?;
             results.into_iter().for_each(&mut take);
         }
@@ -167,7 +170,7 @@ impl<'a> Problem<'a> {
         let block = |block: Block<'_>, labels: &[Label]| {
             Ok(block.labelled(labels).map(|(row, _)| row.dot(weights)).collect::<Vec<f64>>())
         };
-        self.fold_blocks(block, |part| all.extend(part))?;
+        self.fold_blocks(1, block, |part| all.extend(part))?;
         Ok(all)
     }
 
@@ -192,7 +195,7 @@ impl<'a> Problem<'a> {
         let mut gradient: Vec<f64> = weights.iter().map(|weight| self.l2 * weight).collect();
         gradient.resize(self.dimension(), 0.0);
         loss += self.add_quadratic(1.0, weights, &mut gradient);
-        self.fold_blocks(block, |(part_loss, part)| {
+        self.fold_blocks(1, block, |(part_loss, part)| {
             loss += part_loss;
             add_scaled(&mut gradient, 1.0, &part);
         })?;
@@ -289,7 +292,7 @@ impl Problem<'_> {
             Ok(diagonal)
         };
         let mut diagonal = vec![0f64; self.dimension()];
-        self.fold_blocks(block, |part| add_scaled(&mut diagonal, 1.0, &part))?;
+        self.fold_blocks(1, block, |part| add_scaled(&mut diagonal, 1.0, &part))?;
         for ranking in &self.rankings {
             for row in ranking.hessian_rows(weights).chunks_exact(self.width) {
                 diagonal.iter_mut().zip(row).for_each(|(sum, value)| *sum += value * value);
@@ -320,7 +323,7 @@ impl Problem<'_> {
             block.combined(along, count)
         };
         let mut product = vec![0f64; vectors.len()];
-        self.fold_blocks(block, |part| add_scaled(&mut product, 1.0, &part))?;
+        self.fold_blocks(count, block, |part| add_scaled(&mut product, 1.0, &part))?;
         for (vector, sum) in vectors.chunks_exact(width).zip(product.chunks_exact_mut(width)) {
             for ranking in &self.rankings {
                 for row in ranking.hessian_rows(weights).chunks_exact(width) {

@@ -299,6 +299,34 @@ fn the_path_of_penalties_agrees_with_exact_fits_of_every_fold() {
 }
 
 #[test]
+fn penalties_are_chosen_among_some_and_with_all_pairs_in_one_fold() {
+    let (features, mut pairs) = simulated(60, &[1.0, -0.5], 3);
+    let none = fit(&features, &pairs, &FitSettings::choosing(Vec::new(), 4)).expect_err("nothing to choose from");
+    assert!(none.to_string().contains("no candidate"), "{none}");
+    // Three of the four fits see every pair and are judged by none, the fourth sees none: half a chance for every pair.
+    pairs.iter_mut().for_each(|pair| pair.group = 2);
+    let fitted = fit(&features, &pairs, &FitSettings::choosing(vec![0.1, 10.0], 4)).expect("convex");
+    fitted.l2_path.iter().for_each(|(_, loss)| assert!((loss - 2f64.ln()).abs() < 1e-12, "{loss}"));
+    assert_eq!(fitted.l2, 10.0);
+}
+
+#[test]
+fn a_diagonal_is_as_good_a_preconditioner_as_a_factor() {
+    let (features, pairs) = simulated(400, &[0.8, -0.4, 0.0, 1.3, 0.2, -0.9], 2);
+    let pairs = ordered(&pairs);
+    let standardiser = Standardiser::new(&features, &pairs).expect("varies");
+    let mut problem =
+        Problem::new(&features, &pairs, &standardiser, Likelihood::BradleyTerry, usize::MAX).expect("finite");
+    problem.set_l2(0.3);
+    let exact = minimise(&problem).expect("convex").parameters;
+    let diagonal = problem.diagonal_curvature().expect("finite").into_iter().map(|value| value + 0.3).collect();
+    let found = lbfgs::minimise(&problem, &Preconditioner::Diagonal(diagonal), 1e-10).expect("convex");
+    for (left, right) in exact.iter().zip(&found.parameters) {
+        assert!((left - right).abs() < 1e-8, "{left} against {right}");
+    }
+}
+
+#[test]
 fn smoothing_and_davidson_say_what_their_formulas_say() {
     let (features, pairs) = simulated(200, &[1.0, -0.5], 9);
     let smoothed = FitSettings { label_smoothing: 0.2, ..FitSettings::with_l2(1.0) };

@@ -40,5 +40,8 @@ pub(super) fn learning_curve(
         let outcomes = outcomes(pairs, Split::Test, &|item| scores[item]);
         Some(LearningPoint { pairs: some.len(), accuracy: accuracy(&outcomes), log_loss: log_loss(&outcomes) })
     };
-    PARTS.into_par_iter().filter_map(point).collect()
+    // Half of the pairs at a time, as one part or as all the smaller ones.
+    let (small, large) = PARTS.split_at(PARTS.len() - 2);
+    let small: Vec<LearningPoint> = small.par_iter().filter_map(|&part| point(part)).collect();
+    small.into_iter().chain(large.iter().filter_map(|&part| point(part))).collect()
 }

@@ -228,12 +228,12 @@ fn read_inputs(config: &Config, progress: &dyn Progress) -> Result<(Dataset, Bac
     if let ModelPlace::Hub { .. } = config.backbone.place {
         return Ok((read(config, progress)?, open_backbone(config, progress)?));
     }
-    std::thread::scope(|scope| {
-        let backbone = scope.spawn(|| open_backbone(config, &Silent));
-        let dataset = read(config, progress);
-        let backbone = backbone.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok((dataset?, backbone?))
-    })
+    let opened = config.clone();
+    let backbone = std::thread::spawn(move || open_backbone(&opened, &Silent));
+    // A fault in the data is told at once, and what the thread still reads is dropped.
+    let dataset = read(config, progress)?;
+    let backbone = backbone.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    Ok((dataset, backbone?))
 }
 
 fn read(config: &Config, progress: &dyn Progress) -> Result<Dataset> {

@@ -16,7 +16,6 @@ use crate::features::{FeatureRows, SparseMatrix};
 const PAIRS_AT_ONCE: usize = 64;
 
 /// Where the differences come from; dense ones give the same bits kept and made.
-#[derive(Clone)]
 pub(super) enum Differences<'a> {
     /// A matrix `(pairs, width)`.
     Kept(Tensor),
@@ -27,7 +26,8 @@ pub(super) enum Differences<'a> {
 }
 
 impl<'a> Differences<'a> {
-    /// The differences of `pairs` of rows, kept when they need at most `memory` bytes.
+    /// The differences of `pairs` of rows, kept when they need at most `memory` bytes, or when the rows are kept without
+    /// their zeros.
     ///
     /// # Errors
     /// What reading a row reports.

@@ -1,6 +1,8 @@
 //! Many fits at once, each on all folds but one: every block of differences is read once for all of them, and the work on
 //! it is two matrix products.
 
+use rayon::prelude::*;
+
 use super::{Block, Label, Problem};
 use crate::error::Result;
 use crate::head::likelihood::LossSum;
@@ -11,6 +13,8 @@ use crate::head::newton::Point;
 pub(in crate::head) struct Folds<'p, 'a> {
     problem: &'p Problem<'a>,
     count: u64,
+    /// The weight of all labels.
+    weight: f64,
     /// Share of the weight that is outside each fold.
     shares: Vec<f64>,
 }
@@ -51,9 +55,9 @@ impl<'p, 'a> Folds<'p, 'a> {
         let mut inside = vec![0f64; count as usize];
         problem.labels.iter().for_each(|label| inside[(label.group % count) as usize] += label.weight);
         problem.rankings.iter().for_each(|ranking| inside[(ranking.group % count) as usize] += ranking.total_weight());
-        let whole = problem.total_weight();
-        let shares = inside.into_iter().map(|weight| 1.0 - weight / whole).collect();
-        Self { problem, count, shares }
+        let weight = problem.total_weight();
+        let shares = inside.into_iter().map(|inside| 1.0 - inside / weight).collect();
+        Self { problem, count, weight, shares }
     }
 
     /// How many.
@@ -63,7 +67,7 @@ impl<'p, 'a> Folds<'p, 'a> {
 
     /// The weight that a fit without `fold` is trained on.
     pub(in crate::head) fn training_weight(&self, fold: u64) -> f64 {
-        self.shares[fold as usize] * self.problem.total_weight()
+        self.shares[fold as usize] * self.weight
     }
 
     /// The loss of every trial with its gradient, and what it says of its fold. Q counts by the share of the weight that
@@ -81,11 +85,11 @@ impl<'p, 'a> Folds<'p, 'a> {
         };
         let mut totals = vec![Sums::default(); trials.len()];
         let mut gradients = vec![0f64; trials.len() * width];
-        problem.fold_blocks(block, |(sums, part)| {
+        problem.fold_blocks(trials.len(), block, |(sums, part)| {
             totals.iter_mut().zip(sums).for_each(|(total, sum)| total.add(sum));
             add_scaled(&mut gradients, 1.0, &part);
         })?;
-        let parts = trials.into_iter().zip(totals).zip(gradients.chunks_exact(width));
+        let parts = trials.into_par_iter().zip(totals).zip(gradients.par_chunks_exact(width));
         parts.map(|((trial, sums), gradient)| self.complete(trial, sums, gradient.to_vec())).collect()
     }
 

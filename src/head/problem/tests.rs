@@ -268,8 +268,10 @@ fn a_fit_without_a_fold_is_a_fit_of_the_problem_without_it() {
             left_out.labels.iter_mut().for_each(|label| label.margin = 0.0);
             let loss = left_out.loss_and_gradient(&parameters).expect("finite").0;
             assert!((found.held_out - loss).abs() < 1e-12 * loss, "{} against {loss}", found.held_out);
-            let alone = folds.evaluate(vec![trial(fold)]).expect("finite");
-            assert!((alone[0].point.loss - found.point.loss).abs() < 1e-12 * loss);
+            let alone = &folds.evaluate(vec![trial(fold)]).expect("finite")[0];
+            assert!((alone.point.loss - found.point.loss).abs() < 1e-12 * found.point.loss);
+            let slopes = alone.point.gradient.iter().zip(&found.point.gradient);
+            slopes.for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "{a} {b}"));
         }
     }
 }
