@@ -95,11 +95,11 @@ mod tests {
 
     #[test]
     fn counts_words_of_the_training_vocabulary_only() {
-        let items = [item("Go go, stop"), item("go"), item("GO stop now"), item("stop rare"), item("rare rare go")];
+        let items = [item("stop"), item("Go go, stop"), item("go"), item("GO stop now"), item("rare rare go")];
         let features = bag_of_words(&WordCounts::of(&items), &[0, 1, 2, 3]);
-        // "go" and "stop" stand in three training responses each; "rare" and "now" in one.
+        // "go" and "stop" stand in three training responses each, "stop" first; "now" in one, "rare" in none.
         assert_eq!(features.width(), 2);
-        assert_eq!(features.row(0), (&[0, 1][..], &[3f64.ln() as f32, 2f64.ln() as f32][..]));
+        assert_eq!(features.row(1), (&[0, 1][..], &[3f64.ln() as f32, 2f64.ln() as f32][..]));
         assert_eq!(features.row(4), (&[0][..], &[2f64.ln() as f32][..]));
         let mut dense = [7f32; 2];
         features.copy_row(4, &mut dense).expect("in memory");
