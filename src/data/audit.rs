@@ -161,11 +161,11 @@ impl Default for LengthSkew {
 }
 
 impl LengthSkew {
-    fn of(items: &[Item], pairs: &[Pair]) -> Self {
+    /// Of pairs of items whose responses have so many words.
+    fn of(words: &[f64], pairs: &[Pair]) -> Self {
         if pairs.is_empty() {
             return Self::default();
         }
-        let words: Vec<f64> = items.iter().map(|item| item.response.split_whitespace().count() as f64).collect();
         let of = |index: usize| words.get(index).copied().unwrap_or_default();
         let (mut wins, mut chosen, mut rejected) = (0.0, 0.0, 0.0);
         for pair in pairs {
@@ -185,8 +185,13 @@ impl LengthSkew {
     }
 }
 
-/// Fills what the kept pairs say. Sources, duplicates and split conflicts are the reader's to count.
-pub(super) fn count(audit: &mut Audit, items: &[Item], pairs: &[Pair]) {
+/// How many words the response of each item has.
+pub(super) fn words(items: &[Item]) -> Vec<f64> {
+    items.iter().map(|item| item.response.split_whitespace().count() as f64).collect()
+}
+
+/// Fills what the kept pairs say, of items whose responses have so many `words`. Sources, duplicates and split conflicts are the reader's to count.
+pub(super) fn count(audit: &mut Audit, words: &[f64], pairs: &[Pair]) {
     let directed: BTreeSet<(usize, usize)> =
         pairs.iter().filter(|pair| pair.preference > 0.5).map(|pair| (pair.chosen, pair.rejected)).collect();
     audit.contradictions =
@@ -196,7 +201,7 @@ pub(super) fn count(audit: &mut Audit, items: &[Item], pairs: &[Pair]) {
         *audit.labels.entry(pair.labels).or_default() += 1;
     }
     audit.prompts = pairs.iter().map(|pair| pair.prompt_key).collect::<BTreeSet<Digest>>().len();
-    audit.length = LengthSkew::of(items, pairs);
+    audit.length = LengthSkew::of(words, pairs);
 }
 
 /// One digest for a set of rows: the digest of the sorted row digests, so that order does not matter.
@@ -227,7 +232,7 @@ mod tests {
         // longer wins, shorter wins, equal lengths, undecided: 1 + 0 + ½ + ½ of 4.
         let pairs = [pair(0, 1, 1.0), pair(1, 0, 0.75), pair(1, 2, 1.0), pair(0, 2, 0.5)];
         let mut audit = Audit::default();
-        count(&mut audit, &items, &pairs);
+        count(&mut audit, &words(&items), &pairs);
         assert_eq!(audit.length.longer_wins, 0.5);
         assert_eq!(audit.length.mean_words_chosen, (3.0 + 1.0 + 1.0 + 3.0) / 4.0);
         assert_eq!(audit.length.mean_words_rejected, (1.0 + 3.0 + 1.0 + 1.0) / 4.0);

@@ -41,7 +41,7 @@ pub fn load(config: &Config) -> Result<Dataset> {
     let (sources, mut pool) = read(&objectives.collect::<Vec<_>>(), &config.holistic)?;
     let reference = config.reference.as_ref().map_or(Ok(Vec::new()), |config| reference::read(config, &mut pool))?;
     let purposes: Vec<Purpose> = config.objectives.iter().map(Purpose::of).collect();
-    let dataset = assemble(&purposes, sources, &pool, &reference);
+    let dataset = assemble(&purposes, sources, pool, &reference);
     refuse(too_few(config, &dataset))?;
     let domains: BTreeSet<&String> = dataset.domains.values().collect();
     refuse(domain::too_many_together(domains.len(), &config.file).into_iter().collect())?;
@@ -57,7 +57,7 @@ pub fn load(config: &Config) -> Result<Dataset> {
 pub fn load_lists(objectives: &[(&str, &[SourceConfig])], holistic: &[SourceConfig]) -> Result<Dataset> {
     let (sources, pool) = read(objectives, holistic)?;
     let purposes: Vec<Purpose> = objectives.iter().map(|(name, _)| Purpose { name, fits_ratings: false }).collect();
-    Ok(assemble(&purposes, sources, &pool, &[]))
+    Ok(assemble(&purposes, sources, pool, &[]))
 }
 
 /// Reads every file once for all sources that name it.

@@ -40,7 +40,7 @@ impl<'a> Purpose<'a> {
 pub(super) fn assemble(
     objectives: &[Purpose<'_>],
     sources: Vec<ReadSource>,
-    pool: &Pool,
+    mut pool: Pool,
     reference: &[Digest],
 ) -> Dataset {
     let objectives = objectives.iter().map(|objective| Kept::new(objective.name, objective.fits_ratings));
@@ -52,9 +52,12 @@ pub(super) fn assemble(
     }
     let used: BTreeSet<Digest> = kept.iter().flat_map(Kept::items).chain(reference.iter().copied()).collect();
     let index: BTreeMap<Digest, usize> = used.into_iter().zip(0..).collect();
-    let items: Vec<Item> = index.keys().filter_map(|key| pool.items.get(key).cloned()).collect();
-    let mut objectives: Vec<ObjectivePairs> = kept.into_iter().map(|kept| kept.finish(&index, &items, pool)).collect();
-    let holistic = objectives.pop().unwrap_or_else(|| Kept::new(HOLISTIC, false).finish(&index, &items, pool));
+    let all = std::mem::take(&mut pool.items).into_iter();
+    let items: Vec<Item> = all.filter(|(key, _)| index.contains_key(key)).map(|(_, item)| item).collect();
+    let words = audit::words(&items);
+    let finish = |kept: Kept| kept.finish(&index, &words, &pool);
+    let mut objectives: Vec<ObjectivePairs> = kept.into_iter().map(finish).collect();
+    let holistic = objectives.pop().unwrap_or_else(|| finish(Kept::new(HOLISTIC, false)));
     let mut reference: Vec<usize> = reference.iter().filter_map(|key| index.get(key).copied()).collect();
     reference.sort_unstable();
     Dataset { items, objectives, holistic, reference, domains: pool.domains() }
@@ -115,7 +118,8 @@ impl Kept {
         self.audit.sources.push(source.audit);
     }
 
-    fn finish(mut self, index: &BTreeMap<Digest, usize>, items: &[Item], pool: &Pool) -> ObjectivePairs {
+    /// The list of pairs, of items at the places that `index` gives, whose responses have so many `words`.
+    fn finish(mut self, index: &BTreeMap<Digest, usize>, words: &[f64], pool: &Pool) -> ObjectivePairs {
         let splitter = &pool.splitter;
         let pair = |candidate: &Candidate| {
             Some(Pair {
@@ -140,7 +144,7 @@ impl Kept {
         };
         let pairs: Vec<Pair> = self.pairs.values().filter_map(pair).collect();
         let ratings = self.ratings.values().filter_map(rating).collect();
-        audit::count(&mut self.audit, items, &pairs);
+        audit::count(&mut self.audit, words, &pairs);
         let prompts: BTreeSet<Digest> = pairs.iter().map(|pair| pair.prompt_key).collect();
         self.audit.split_conflicts = prompts.iter().filter(|prompt| splitter.is_conflict(prompt)).count();
         self.audit.domain_conflicts = prompts.iter().filter(|prompt| pool.is_domain_conflict(prompt)).count();
