@@ -190,7 +190,8 @@ pub(super) fn words(items: &[Item]) -> Vec<f64> {
     items.iter().map(|item| item.response.split_whitespace().count() as f64).collect()
 }
 
-/// Fills what the kept pairs say, of items whose responses have so many `words`. Sources, duplicates and split conflicts are the reader's to count.
+/// Fills what the kept pairs say, of items whose responses have so many `words`. Sources, duplicates and split conflicts are
+/// the reader's to count.
 pub(super) fn count(audit: &mut Audit, words: &[f64], pairs: &[Pair]) {
     let directed: BTreeSet<(usize, usize)> =
         pairs.iter().filter(|pair| pair.preference > 0.5).map(|pair| (pair.chosen, pair.rejected)).collect();
