@@ -45,7 +45,7 @@ pub fn run() -> ExitCode {
         }
         Err(error) => return ui::clap_exit(&error),
     };
-    relaunch::with_settings();
+    relaunch::with_setting();
     let ui = Ui::new(&arguments.global);
     match dispatch(&arguments, &ui) {
         Ok(code) => ExitCode::from(code),
