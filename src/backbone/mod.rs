@@ -344,9 +344,12 @@ fn check_max_tokens(max_tokens: usize, shape: &Shape) -> Result<()> {
 fn fingerprint(config: &BackboneConfig, readout: &Readout, parts: &[&Digest]) -> Digest {
     let mut settings =
         format!("{ENGINE} {:?} {:?} {} {}", readout.pooling, readout.layers, config.max_tokens, config.score_head);
-    if !config.dtype.is_f32() {
-        settings.extend([" ", config.dtype.word()]);
-    }
+    settings.push_str(match config.dtype {
+        Dtype::F32 => "",
+        Dtype::Bf16 => " bf16",
+        // Rounded in other steps since features were first made in 8 bits.
+        Dtype::Int8 => " int8-2",
+    });
     let digests = parts.iter().map(|digest| digest.0.as_slice());
     Digest::of_parts(std::iter::once(settings.as_bytes()).chain(digests))
 }

@@ -107,7 +107,7 @@ mod tests {
         for device in [Device::Cpu, Device::Cuda(1), Device::Metal] {
             assert_eq!(named(Dtype::F32, device), written(""), "features made before there was a choice stay valid");
             assert_eq!(named(Dtype::Bf16, device), written(" bf16"));
-            assert_eq!(named(Dtype::Int8, device), written(" int8"));
+            assert_eq!(named(Dtype::Int8, device), written(" int8-2"));
         }
     }
 }

@@ -11,7 +11,8 @@ pub(in crate::backbone) enum Format {
     Rounded,
     /// Pairs of bf16.
     Pairs,
-    /// 8-bit numbers: symmetric for each column of weights, from least to greatest for each row of states.
+    /// 8-bit numbers: symmetric for each column of weights, from least to greatest for each row of states. The sizes of two
+    /// neighbours of a column sum up to at most 128.
     Bytes,
 }
 
@@ -201,13 +202,17 @@ fn pairs(matrix: &Matrix, (columns, depth): (usize, usize)) -> Vec<Units> {
     units
 }
 
-/// Each column in steps of its largest weight over 127.
+/// Each column in steps of its largest sum of two neighbours' sizes over 127. Rounded, two make up 128 at most, and their
+/// products with numbers up to 255 a number of 16 bits: what AVX2 adds them in, so that every kernel has the same sums.
+/// Beside steps of the largest weight itself that costs next to nothing (docs/performance.md).
 fn bytes(matrix: &Matrix, (columns, depth): (usize, usize)) -> Weights {
     let mut weights = vec![Units::ZERO; columns * depth * 16];
     let (mut scales, mut sums) = (vec![Lane::ZERO; columns], vec![Lane::ZERO; columns]);
     for output in 0..matrix.outputs() {
         let row = matrix.row(output);
-        let step = row.iter().fold(0f32, |most, weight| most.max(weight.abs())) / 127.0;
+        // Divided apart: the sum itself may have no f32.
+        let steps = |two: &[f32]| two.iter().map(|weight| weight.abs() / 127.0).sum::<f32>();
+        let step = row.chunks(2).map(steps).fold(0f32, f32::max);
         let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
         let column = &mut weights[output / 16 * depth * 16..][..depth * 16];
         let mut sum = 0;

@@ -39,11 +39,6 @@ impl Simd for Avx2 {
     type Words = [__m256i; 2];
 
     #[inline(always)]
-    fn expect<T>(self, coming: &T) {
-        intrinsics! { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(coming).cast()) }
-    }
-
-    #[inline(always)]
     fn load(self, from: &Lane) -> [__m256; 2] {
         intrinsics! { [_mm256_load_ps(from.0.as_ptr()), _mm256_load_ps(from.0[8..].as_ptr())] }
     }
@@ -122,15 +117,11 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn dot_int8(self, sum: [__m256i; 2], unit: u32, words: [__m256i; 2]) -> [__m256i; 2] {
         intrinsics! {
-            // The 8-bit products of AVX2 saturate, so both sides are widened to 16 bits.
-            let left_even = _mm256_set1_epi32((unit & 0x00ff_00ff).cast_signed());
-            let left_odd = _mm256_set1_epi32(((unit >> 8) & 0x00ff_00ff).cast_signed());
+            let unit = _mm256_set1_epi32(unit.cast_signed());
             let mut sums = sum;
             for (sum, words) in sums.iter_mut().zip(words) {
-                let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(words));
-                let evens = _mm256_madd_epi16(left_even, even);
-                let odds = _mm256_madd_epi16(left_odd, _mm256_srai_epi16::<8>(words));
-                *sum = _mm256_add_epi32(*sum, _mm256_add_epi32(evens, odds));
+                let twos = _mm256_maddubs_epi16(unit, words);
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(twos, _mm256_set1_epi16(1)));
             }
             sums
         }

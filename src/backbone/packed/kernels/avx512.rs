@@ -185,13 +185,8 @@ impl<const DOT: bool> Simd for Avx512<DOT> {
             if DOT {
                 return _mm512_dpbusd_epi32(sum, unit, words);
             }
-            // The 8-bit products of AVX-512 BW saturate, so both sides are widened to 16 bits.
-            let low = _mm512_set1_epi32(0x00ff_00ff);
-            let even = _mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(words));
-            let odd = _mm512_srai_epi16::<8>(words);
-            let evens = _mm512_madd_epi16(_mm512_and_si512(unit, low), even);
-            let odds = _mm512_madd_epi16(_mm512_srli_epi16::<8>(unit), odd);
-            _mm512_add_epi32(sum, _mm512_add_epi32(evens, odds))
+            let twos = _mm512_maddubs_epi16(unit, words);
+            _mm512_add_epi32(sum, _mm512_madd_epi16(twos, _mm512_set1_epi16(1)))
         }
     }
 

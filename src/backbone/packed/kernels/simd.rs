@@ -81,7 +81,8 @@ pub(super) trait Simd: Copy {
     }
 
     fn load_words(self, from: &Units) -> Self::Words;
-    /// Adds to each sum the products of the four u8 numbers in `unit` with the four i8 of its word. Exact.
+    /// Adds to each sum the products of the four u8 numbers in `unit` with the four i8 of its word. Exact, if of each two
+    /// neighbours of a word the sizes sum up to at most 128: where there is no wider sum, products are added in twos of 16 bits.
     fn dot_int8(self, sum: Self::Integers, unit: u32, words: Self::Words) -> Self::Integers;
     fn zero_integers(self) -> Self::Integers;
     fn to_floats(self, values: Self::Integers) -> Self::Floats;

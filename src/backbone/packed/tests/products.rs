@@ -51,10 +51,10 @@ impl Steps {
         Self::new(states, least, (greatest - least) / 255.0)
     }
 
-    /// The weights of an output, in 127 steps to either side of zero.
+    /// The weights of an output, the largest sum of two neighbours' sizes in 127 steps.
     fn of_weights(weights: &[f32]) -> Self {
-        let most = weights.iter().map(|weight| f64::from(weight.abs())).fold(0.0, f64::max);
-        Self::new(weights, 0.0, most / 127.0)
+        let size = |two: &[f32]| two.iter().map(|weight| f64::from(weight.abs())).sum();
+        Self::new(weights, 0.0, weights.chunks(2).map(size).fold(0.0, f64::max) / 127.0)
     }
 
     /// The product with `weights`, plus `bias`: whole numbers are summed without error, so what is left are seven
@@ -239,8 +239,9 @@ fn bytes_are_within_half_a_step_of_the_numbers_they_stand_for() {
 fn bytes_multiply_whole_numbers_without_error() {
     let mut random = Random::new(4);
     for inputs in [2, 16, 63, 64, 65, 500] {
-        // Every row has 0 and 255 and every output 127, so that steps are one. The first of each is the largest there is.
-        let whole = |random: &mut Random, most: f64| (random.uniform() * (most + 1.0)).floor() as f32;
+        // Every row has 0 and 255, and two neighbours of every output make up 127, so that steps are one. The first row is the
+        // largest there is; so are the outputs of 63.5, which is rounded to 64.
+        let whole = |random: &mut Random, most: f32| (random.uniform() * f64::from(most + 1.0)).floor() as f32;
         let mut rows = vec![vec![255.0; inputs]; 30];
         for row in &mut rows {
             row[inputs - 1] = 0.0;
@@ -248,18 +249,24 @@ fn bytes_multiply_whole_numbers_without_error() {
         for row in &mut rows[1..] {
             row[1..inputs - 1].fill_with(|| whole(&mut random, 255.0));
         }
-        let mut weights = vec![127.0; inputs * 33];
-        for column in weights.chunks_mut(inputs).skip(1) {
-            column[1..].fill_with(|| whole(&mut random, 254.0) - 127.0);
+        let mut weights = vec![63.5; inputs * 33];
+        for two in weights[inputs..].chunks_mut(inputs).flat_map(|column| column.chunks_mut(2)) {
+            let mut left = 127.0;
+            for weight in two {
+                let size = whole(&mut random, left);
+                (*weight, left) = (if random.uniform() < 0.5 { size } else { -size }, left - size);
+            }
         }
-        weights[inputs..].chunks_mut(inputs).step_by(5).for_each(|column| column.fill(-127.0));
+        weights[inputs..].chunks_mut(inputs).for_each(|column| column[..2].copy_from_slice(&[-127.0, 0.0]));
+        weights[inputs..].chunks_mut(inputs).step_by(5).for_each(|column| column.fill(-63.5));
         let matrix = Matrix { inputs, weights, bias: (0..33).map(|output| output as f32).collect() };
         let linear = Linear::new(&matrix, Format::Bytes, Activation::Identity, false);
         for kernel in available() {
             let found = applied(&*kernel, &linear, &rows, &mut Operands::default());
             for (row, found) in rows.iter().zip(&found) {
                 for (output, weights) in matrix.weights.chunks(inputs).enumerate() {
-                    let products = row.iter().zip(weights).map(|(state, weight)| *state as i64 * *weight as i64);
+                    let products =
+                        row.iter().zip(weights).map(|(state, weight)| *state as i64 * weight.round_ties_even() as i64);
                     assert_eq!(
                         found[output] as i64,
                         products.sum::<i64>() + output as i64,
