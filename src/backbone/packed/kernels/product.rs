@@ -151,7 +151,8 @@ impl<S: Simd> Format<S> for Fours {
     }
 }
 
-/// The sums of `M` rows with `C` columns of sixteen: rows `(depth / 16, M)`, each column `(depth / 16, 16)`.
+/// The sums of `M` rows with `C` columns of sixteen: rows `(depth / 16, M)`, each column `(depth / 16, 16)`. Where there is
+/// room for pairs of columns, asks for what is `coming` meanwhile.
 #[inline(always)]
 pub(super) fn tile<S: Simd, F: Format<S>, const M: usize, const C: usize>(
     simd: S,
@@ -168,15 +169,22 @@ pub(super) fn tile<S: Simd, F: Format<S>, const M: usize, const C: usize>(
         for (column, panel) in columns.iter().zip(&mut panel) {
             *panel = &column[depth];
         }
-        for chunk in coming.next().unwrap_or(&[]) {
-            simd.expect(chunk);
+        // Written out, because compilers take the loop for too long to unroll.
+        macro_rules! steps {
+            ($($unit:expr),+) => {
+                $(step::<S, F, M, C>(simd, &mut sums, rows, panel, $unit);)+
+            };
         }
-        for four in 0..4 {
-            // Written out, because compilers take the loop for too long to unroll.
-            step::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four);
-            step::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 1);
-            step::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 2);
-            step::<S, F, M, C>(simd, &mut sums, rows, panel, 4 * four + 3);
+        if S::PAIRED {
+            for chunk in coming.next().unwrap_or(&[]) {
+                simd.expect(chunk);
+            }
+            for four in 0..4 {
+                steps!(4 * four, 4 * four + 1, 4 * four + 2, 4 * four + 3);
+            }
+        } else {
+            // Fewer products stand in a tile, and less may stand between them.
+            steps!(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         }
     }
     sums
