@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 use super::simd::{Lane, Simd, Units};
 
 /// Intrinsics, which are the reason for unsafe code: the compiler may use these instructions only where it is told that the
-/// processor has them, and plain Rust takes 3 to 4 times as long (docs/performance.md).
+/// processor has them, and plain Rust takes 3 to 7 times as long (docs/performance.md).
 macro_rules! intrinsics {
     ($($code:tt)*) => {{
         // SAFETY: every caller has a value of `Avx2`, which `Avx2::new` alone makes, after asking the processor. Loads and
