@@ -306,7 +306,7 @@ fn pair<S: Simd, F: Format<S>, const M: usize>(
     if S::PAIRED {
         return tile::<S, F, M, 2>(simd, rows, columns, coming);
     }
-    let first = tile::<S, F, M, 1>(simd, rows, [columns[0]], coming);
+    let first = tile::<S, F, M, 1>(simd, rows, [columns[0]], &[]);
     let second = tile::<S, F, M, 1>(simd, rows, [columns[1]], &[]);
     let mut sums = [[F::zero(simd); 2]; M];
     for (sums, (first, second)) in sums.iter_mut().zip(first.into_iter().zip(second)) {
